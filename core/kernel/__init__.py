@@ -1,0 +1,1 @@
+"""The ground floor: errors, digests, ids, the clock, progress and records."""

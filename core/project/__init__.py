@@ -1,0 +1,1 @@
+"""The project file ``plimsoll.yaml``: its typed schema, its loader and its JSON Schema."""

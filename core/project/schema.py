@@ -1,0 +1,234 @@
+"""The typed schema of ``plimsoll.yaml``. Field descriptions become the JSON Schema for editors.
+
+Wherever a field is an *expression*, it is SQL text: DuckDB's for tables, Polars' SQL dialect for
+single values (``polars.sql_expr``), so that one text serves offline and at serving time.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from core.contract.schema import Check
+from core.kernel.records import Record
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Duration = Annotated[str, StringConstraints(pattern=r"^\d+(s|m|h|d)$")]
+
+
+class Source(Record):
+    """Where a raw table comes from."""
+
+    kind: Literal["csv", "parquet", "jsonl"] = "csv"
+    path: str = Field(
+        description="A file, relative to the project, absolute, or inside an installed package as "
+        "package:NAME/FILE (a zipped CSV is read through)"
+    )
+    nulls: list[str] = Field(default=["", "NA"], description="Texts that mean 'no value'")
+    types: dict[str, Literal["int", "float", "text", "bool", "time", "date"]] = Field(
+        default_factory=dict, description="Types to hold columns to; the others are inferred over the whole file"
+    )
+    key: list[str] = Field(default_factory=list, description="Columns that identify a row")
+    description: str = ""
+    personal: list[str] = Field(default_factory=list, description="Columns that hold personal data")
+
+
+class Table(Record):
+    """A table derived from sources by one DuckDB query over their snapshots."""
+
+    sql: str
+    description: str = ""
+
+
+class Suite(Record):
+    """Checks on one source or table. The same records serve all four call sites."""
+
+    checks: list[Check]
+
+
+class Events(Record):
+    """The rows that get a prediction, and when each of their columns is known."""
+
+    table: Name
+    key: list[str]
+    time: str = Field(description="Column with the event's own time (UTC)")
+    prediction_time: str = Field(description="Column with the instant at which the prediction is made (UTC)")
+    available: dict[str, str] = Field(
+        description="For each column that may be used: 'always', or the name of the time column that says when it "
+        "becomes known. A column that is not listed may not be used as a feature"
+    )
+
+
+class Label(Record):
+    """What is predicted, and when the truth is known."""
+
+    name: Name
+    expression: str = Field(description="SQL over the event row; null means that there is no label")
+    known_at: str = Field(description="Column with the instant at which the label is known (UTC)")
+    task: Literal["binary"] = "binary"
+
+
+class RequestFeature(Record):
+    """A feature computed from the request itself, by one expression, offline and online."""
+
+    expression: str
+    kind: Literal["number", "category"] = "number"
+    description: str = ""
+
+
+class Window(Record):
+    """One aggregate over rows that were already available."""
+
+    column: str | None = Field(default=None, description="Column to aggregate; none for a count of rows")
+    function: Literal["count", "sum", "mean"]
+    over: Duration
+
+
+class FeatureView(Record):
+    """Named, owned features by entity, as of an instant.
+
+    Three shapes: *static* (one row an entity), *latest* (``columns`` of the newest row that was
+    available) and *windows* (aggregates of rows that were available, refreshed every ``refresh``).
+    """
+
+    table: Name
+    entity: list[str]
+    owner: str = ""
+    description: str = ""
+    static: bool = False
+    event_time: str | None = None
+    available: str | None = Field(default=None, description="Time column from which a row may be used; event_time if absent")
+    delay: Duration = Field(default="0s", description="Added to `available`")
+    join: Literal["backward", "nearest", "forward"] = Field(
+        default="backward", description="Only backward is point-in-time correct; the others are refused by name"
+    )
+    tolerance: Duration | None = Field(default=None, description="Older values become null")
+    refresh: Duration | None = Field(default=None, description="How often windows are recomputed, offline and online alike")
+    columns: dict[Name, str] = Field(default_factory=dict, description="Feature name to expression")
+    windows: dict[Name, Window] = Field(default_factory=dict)
+    freshness: Duration | None = Field(default=None, description="Target age of the online value")
+
+
+class Features(Record):
+    """All features of the model, in the order of their names in the contract."""
+
+    request: dict[Name, RequestFeature]
+    views: dict[Name, FeatureView] = Field(default_factory=dict)
+
+
+class Split(Record):
+    """Train, validation and test periods by prediction time; each is [from, to)."""
+
+    method: Literal["time", "random"] = Field(default="time", description="'random' is refused by name: it leaks the future")
+    train: tuple[date, date]
+    validate_: tuple[date, date] = Field(alias="validate")
+    test: tuple[date, date]
+    production: tuple[date, date] | None = Field(default=None, description="Replayed as traffic by the demo")
+
+
+class Candidate(Record):
+    """One model to train."""
+
+    trainer: Literal["logistic", "boosting", "mlp"]
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Training(Record):
+    """What to train, and from which seed."""
+
+    seed: int = 7
+    candidates: dict[Name, Candidate]
+
+
+class Evaluation(Record):
+    """How a model is judged."""
+
+    primary: Literal["roc_auc", "average_precision", "brier", "log_loss"] = "roc_auc"
+    threshold: float | None = Field(default=None, description="Decision threshold; chosen by cost on validation if absent")
+    cost_false_positive: float = Field(default=1.0, description="Cost of a false alarm, in any unit")
+    cost_false_negative: float = Field(default=1.0, description="Cost of a miss, in the same unit")
+    slices: list[list[str]] = Field(default_factory=list, description="Features to slice by; several names are crossed")
+    min_slice_rows: int = 200
+    fairness_group: str | None = None
+    bootstrap: int = 200
+
+
+class GateRule(Record):
+    """One rule over a recorded fact. A ``block`` rule that fails stops promotion by any route."""
+
+    id: Name
+    fact: str = Field(description="Dotted path of a recorded fact, e.g. metrics.roc_auc.low")
+    op: Literal[">=", "<=", ">", "<", "==", "!="]
+    value: float | str | bool
+    severity: Literal["block", "warn"] = "block"
+    why: str = ""
+
+
+class Policy(Record):
+    """Promotion rules and required sign-offs, versioned as code."""
+
+    name: Name
+    version: int = Field(ge=1)
+    gates: list[GateRule]
+    approvals: int = Field(default=2, ge=1, description="Distinct reviewers who must approve")
+    approver_roles: list[str] = Field(default=["reviewer"])
+    sign_off_valid: Duration = "30d"
+
+
+class Target(Record):
+    """Where a package runs."""
+
+    url: str = Field(description="ssh://user@host:port/path")
+    environment: Literal["staging", "production"] = "production"
+
+
+class Slo(Record):
+    """An objective over production traffic."""
+
+    indicator: Literal["availability", "latency", "valid", "quality"]
+    objective: float = Field(description="Share of good events (availability, latency, valid), or a floor of ROC-AUC (quality)")
+    threshold_ms: float | None = Field(default=None, description="Latency that counts as good")
+    window: Duration = "7d"
+
+
+class Drift(Record):
+    """How production windows are compared with the training reference."""
+
+    window: Duration = "7d"
+    false_alarm: float = Field(default=0.05, description="Chance of any alarm for a window without drift")
+    min_effect: float = Field(default=0.1, description="Effect size below which a significant shift is only logged")
+    ignore: list[str] = Field(default_factory=list)
+
+
+class Trigger(Record):
+    """What a signal leads to."""
+
+    on: Literal["drift", "quality", "data", "slo", "schedule"]
+    action: Literal["log", "alert", "retrain", "rollback"]
+    cooldown: Duration = "7d"
+    cron: str | None = None
+
+
+class Project(Record):
+    """A whole ``plimsoll.yaml``."""
+
+    plimsoll: Literal[1] = Field(description="Version of this file's format")
+    project: Name
+    title: str
+    description: str = ""
+    sources: dict[Name, Source]
+    tables: dict[Name, Table] = Field(default_factory=dict)
+    suites: dict[Name, Suite] = Field(default_factory=dict)
+    events: Events
+    label: Label
+    features: Features
+    split: Split
+    training: Training
+    evaluation: Evaluation
+    policy: Policy
+    targets: dict[Name, Target] = Field(default_factory=dict)
+    slos: dict[Name, Slo] = Field(default_factory=dict)
+    drift: Drift = Field(default_factory=Drift)
+    triggers: list[Trigger] = Field(default_factory=list)
