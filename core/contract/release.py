@@ -132,5 +132,3 @@ class VerifiedRelease(Record):
     @property
     def ok(self) -> bool:
         return not self.problems
-
-

@@ -19,7 +19,7 @@ class Record(BaseModel):
         """The record as JSON values."""
         return self.model_dump(mode="json")
 
-    def digest(self) -> str:
+    def fingerprint(self) -> str:
         """Digest of the canonical JSON form."""
         return digest_json(self.plain())
 

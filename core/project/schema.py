@@ -99,13 +99,17 @@ class FeatureView(Record):
     description: str = ""
     static: bool = False
     event_time: str | None = None
-    available: str | None = Field(default=None, description="Time column from which a row may be used; event_time if absent")
+    available: str | None = Field(
+        default=None, description="Time column from which a row may be used; event_time if absent"
+    )
     delay: Duration = Field(default="0s", description="Added to `available`")
     join: Literal["backward", "nearest", "forward"] = Field(
         default="backward", description="Only backward is point-in-time correct; the others are refused by name"
     )
     tolerance: Duration | None = Field(default=None, description="Older values become null")
-    refresh: Duration | None = Field(default=None, description="How often windows are recomputed, offline and online alike")
+    refresh: Duration | None = Field(
+        default=None, description="How often windows are recomputed, offline and online alike"
+    )
     columns: dict[Name, str] = Field(default_factory=dict, description="Feature name to expression")
     windows: dict[Name, Window] = Field(default_factory=dict)
     freshness: Duration | None = Field(default=None, description="Target age of the online value")
@@ -121,7 +125,9 @@ class Features(Record):
 class Split(Record):
     """Train, validation and test periods by prediction time; each is [from, to)."""
 
-    method: Literal["time", "random"] = Field(default="time", description="'random' is refused by name: it leaks the future")
+    method: Literal["time", "random"] = Field(
+        default="time", description="'random' is refused by name: it leaks the future"
+    )
     train: tuple[date, date]
     validate_: tuple[date, date] = Field(alias="validate")
     test: tuple[date, date]
@@ -146,7 +152,9 @@ class Evaluation(Record):
     """How a model is judged."""
 
     primary: Literal["roc_auc", "average_precision", "brier", "log_loss"] = "roc_auc"
-    threshold: float | None = Field(default=None, description="Decision threshold; chosen by cost on validation if absent")
+    threshold: float | None = Field(
+        default=None, description="Decision threshold; chosen by cost on validation if absent"
+    )
     cost_false_positive: float = Field(default=1.0, description="Cost of a false alarm, in any unit")
     cost_false_negative: float = Field(default=1.0, description="Cost of a miss, in the same unit")
     slices: list[list[str]] = Field(default_factory=list, description="Features to slice by; several names are crossed")
@@ -188,7 +196,9 @@ class Slo(Record):
     """An objective over production traffic."""
 
     indicator: Literal["availability", "latency", "valid", "quality"]
-    objective: float = Field(description="Share of good events (availability, latency, valid), or a floor of ROC-AUC (quality)")
+    objective: float = Field(
+        description="Share of good events (availability, latency, valid), or a floor of ROC-AUC (quality)"
+    )
     threshold_ms: float | None = Field(default=None, description="Latency that counts as good")
     window: Duration = "7d"
 
