@@ -12,7 +12,6 @@ from core.kernel.records import Record
 
 SIGN_OFF_TYPE = "application/vnd.plimsoll.sign-off+json"
 TRUST_ROOT_TYPE = "application/vnd.plimsoll.trust-root+json"
-CHECKPOINT_TYPE = "application/vnd.plimsoll.ledger-checkpoint+json"
 COMMAND_TYPE = "application/vnd.plimsoll.target-command+json"
 
 

@@ -1,0 +1,1 @@
+"""Content-addressed files: same bytes, same name, stored once."""

@@ -1,0 +1,1 @@
+"""The metadata store: tables, the ledger, migrations. One DuckDB file, one owner process."""

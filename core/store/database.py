@@ -1,0 +1,151 @@
+"""Opening the one DuckDB file of a workspace, in clear or encrypted, behind a SQLAlchemy engine.
+
+The file is attached to an in-memory instance under the name ``ws``. That is the only way to pass
+an encryption key as a bound parameter, and one way for both cases is simpler than two.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb_sqlalchemy import ConnectionWrapper
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+from sqlmodel import Session
+
+from core.kernel.errors import PlimsollError, Refused, SystemFault
+
+CATALOG = "ws"
+
+
+class Database:
+    """The open store. Reads may run side by side; writes take :attr:`write_lock`."""
+
+    def __init__(self, path: Path, key: bytes | None = None) -> None:
+        self.path = path
+        self.write_lock = threading.RLock()
+        self._root = _attach(path, key)
+        self.engine = _engine(self._root)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for questions; nothing it adds is kept."""
+        with _faults(self.path), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session whose rows are committed together when the block ends well."""
+        with self.write_lock, _faults(self.path), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A raw DuckDB cursor on the store, for bulk reads into frames."""
+        cursor = self._root.cursor()
+        cursor.execute(f"USE {CATALOG}")
+        return cursor
+
+    def close(self) -> None:
+        """Write everything to the file and let go of it."""
+        self.engine.dispose()
+        self._root.execute(f"CHECKPOINT {CATALOG}")
+        self._root.close()
+
+
+def raw(session: Session) -> duckdb.DuckDBPyConnection:
+    """The DuckDB connection under a session, inside its transaction: for bulk inserts from frames."""
+    wrapper: Any = session.connection().connection.driver_connection
+    return wrapper._ConnectionWrapper__c  # type: ignore[no-any-return]
+
+
+def _attach(path: Path, key: bytes | None) -> duckdb.DuckDBPyConnection:
+    root = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "2GB"})
+    root.execute("SET TimeZone = 'UTC'")
+    root.execute("SET temp_file_encryption = true")
+    root.execute(f"SET temp_directory = {_literal(str(path.parent / 'tmp'))}")
+    try:
+        if key is None:
+            root.execute(f"ATTACH {_literal(str(path))} AS {CATALOG}")
+        else:
+            _load_crypto(root)
+            root.execute(f"ATTACH {_literal(str(path))} AS {CATALOG} (ENCRYPTION_KEY ?)", [key.hex()])
+    except duckdb.Error as error:
+        root.close()
+        raise _open_error(path, error) from error
+    root.execute(f"USE {CATALOG}")
+    return root
+
+
+def _engine(root: duckdb.DuckDBPyConnection) -> Engine:
+    engine = create_engine(
+        "duckdb:///:memory:",
+        creator=lambda: ConnectionWrapper(root.cursor()),
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=16,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def use_store(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"USE {CATALOG}")
+        cursor.close()
+
+    return engine
+
+
+def _load_crypto(root: duckdb.DuckDBPyConnection) -> None:
+    """Load DuckDB's OpenSSL module from its wheel: the built-in one may not write encrypted files."""
+    import duckdb_extension_httpfs
+
+    folder = Path(duckdb_extension_httpfs.__file__).parent
+    found = sorted(folder.rglob("httpfs.duckdb_extension"))
+    if not found:
+        raise SystemFault(
+            "Encryption at rest needs DuckDB's httpfs module",
+            remedy="Install the package duckdb-extension-httpfs in the version of duckdb.",
+        )
+    root.execute(f"LOAD {_literal(str(found[0]))}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _open_error(path: Path, error: duckdb.Error) -> PlimsollError:
+    text = str(error)
+    if "encrypt" in text.lower() and "key" in text.lower():
+        return Refused(
+            "The store is encrypted and this key does not open it",
+            where=str(path),
+            remedy="Give the passphrase that the workspace was created with.",
+        )
+    if "lock" in text.lower():
+        return SystemFault("Another program holds the store open", detail=text, where=str(path))
+    return SystemFault("The store cannot be opened", detail=text, where=str(path), remedy="Run: plimsoll doctor")
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    """Turn the database's own faults into errors for people."""
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except (sqlalchemy.exc.DBAPIError, duckdb.Error) as error:
+        text = str(getattr(error, "orig", error))
+        if "No space left" in text or "Could not write" in text:
+            raise SystemFault(
+                "The disk is full; nothing was changed",
+                detail=text,
+                where=str(path),
+                remedy="Free space and try again.",
+            ) from error
+        raise SystemFault("The store failed; nothing was changed", detail=text, where=str(path)) from error

@@ -1,0 +1,132 @@
+"""The ledger: an append-only chain of what was done, by whom, and which rows it wrote.
+
+Each entry's body is canonical JSON that names the rows of its transaction with their digests; its
+hash covers the hash before it and the body (SHA-256, as in RFC 6962's spirit of hashing stored
+bytes). A chain alone does not see a cut tail, so its head is signed now and then (checkpoints), is
+part of every sign-off, and is noted outside the workspace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import desc
+from sqlmodel import Session, select
+
+from core.kernel.clock import utc_text
+from core.kernel.digests import canonical_json, digest_bytes
+from core.kernel.records import Record
+from core.store.tables import Fact, LedgerEntry
+
+GENESIS = "0" * 64
+
+
+class RowDigest(Record):
+    """A row that an entry wrote."""
+
+    table: str
+    id: str
+    value: str
+
+
+class EntryBody(Record):
+    """What an entry says. ``result`` answers a repeated request with the same id."""
+
+    seq: int
+    at: str
+    actor: str
+    kind: str
+    subject: str
+    outcome: str
+    request_id: str
+    summary: str
+    detail: dict[str, Any]
+    result: dict[str, Any]
+    rows: list[RowDigest]
+
+
+class Head(Record):
+    """The newest entry."""
+
+    seq: int
+    hash: str
+    at: str
+
+
+def head(session: Session) -> Head:
+    """The newest entry, or the empty ledger's head."""
+    newest = session.exec(select(LedgerEntry).order_by(desc(LedgerEntry.seq)).limit(1)).first()  # type: ignore[arg-type]
+    if newest is None:
+        return Head(seq=0, hash=GENESIS, at="")
+    return Head(seq=newest.seq, hash=newest.hash, at=utc_text(newest.at))
+
+
+def append(
+    session: Session,
+    *,
+    at: datetime,
+    actor: str,
+    kind: str,
+    subject: str,
+    outcome: str,
+    request_id: str,
+    summary: str,
+    detail: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+    rows: Iterable[Fact] = (),
+) -> LedgerEntry:
+    """Add one entry to the session; the caller holds the write lock and commits."""
+    last = head(session)
+    body = EntryBody(
+        seq=last.seq + 1,
+        at=utc_text(at),
+        actor=actor,
+        kind=kind,
+        subject=subject,
+        outcome=outcome,
+        request_id=request_id,
+        summary=summary,
+        detail=detail or {},
+        result=result or {},
+        rows=[RowDigest(table=str(row.__tablename__), id=row.id, value=row_digest(row)) for row in rows],
+    )
+    text = canonical_json(body.plain())
+    entry = LedgerEntry(
+        seq=body.seq,
+        at=at,
+        actor=actor,
+        kind=kind,
+        subject=subject,
+        outcome=outcome,
+        request=request_id,
+        body=text.decode(),
+        prev=last.hash,
+        hash=link(last.hash, text),
+    )
+    session.add(entry)
+    return entry
+
+
+def link(previous: str, body: bytes) -> str:
+    """The hash of an entry: SHA-256 over the previous hash's bytes and the body."""
+    return hashlib.sha256(bytes.fromhex(previous) + body).hexdigest()
+
+
+def row_digest(row: Fact) -> str:
+    """Digest of a fact's canonical JSON form; times as UTC text, so that it survives the store."""
+    values = {name: _plain(value) for name, value in row.model_dump().items()}
+    return digest_bytes(canonical_json(values))
+
+
+def _plain(value: Any) -> Any:
+    return utc_text(value) if isinstance(value, datetime) else value
+
+
+def answered(session: Session, request_id: str) -> EntryBody | None:
+    """The entry of a request that was already carried out, so that a repeat does nothing twice."""
+    query = select(LedgerEntry).where(LedgerEntry.request == request_id, LedgerEntry.outcome == "done")
+    found = session.exec(query).first()
+    return EntryBody.model_validate_json(found.body) if found else None

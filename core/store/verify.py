@@ -1,0 +1,156 @@
+"""Checking the whole store against its ledger: what was edited, removed, added or reordered is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import sqlalchemy.exc
+from sqlalchemy import func, text
+from sqlmodel import Session, col, select
+
+from core.kernel.clock import utc_text
+from core.kernel.digests import strict_json
+from core.kernel.envelope import verify_statement
+from core.kernel.errors import PlimsollError
+from core.kernel.records import Record
+from core.store.checkpoints import CHECKPOINT_TYPE, read_checkpoint
+from core.store.database import Database
+from core.store.ledger import GENESIS, EntryBody, Head, link, row_digest
+from core.store.metrics import batch_digest
+from core.store.migrations import HEAD, current_version
+from core.store.tables import FACTS, LedgerCheckpoint, LedgerEntry, MetricBatch
+
+
+class LedgerReport(Record):
+    """What a verification found. ``problems`` is empty for a sound store."""
+
+    entries: int
+    head: str
+    rows: int
+    points: int
+    checkpoints: int
+    problems: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found."""
+        return not self.problems
+
+
+def verify(database: Database, station_key: dict[str, bytes], witness: Head | None = None) -> LedgerReport:
+    """Check chain, rows, metric points, checkpoints and, if given, a head noted elsewhere.
+
+    Args:
+        station_key: key id to public bytes of the key that signs checkpoints.
+        witness: the newest head that was noted outside the workspace.
+    """
+    problems: list[str] = []
+    counts = {"rows": 0, "points": 0, "checkpoints": 0}
+    hashes: dict[int, str] = {0: GENESIS}
+    try:
+        with database.reading() as session:
+            written: dict[tuple[str, str], tuple[str, int]] = {}
+            for problem in _chain(session, hashes, written):
+                problems.append(problem)
+            problems.extend(_rows(session, written, counts))
+            problems.extend(_points(database, session, counts))
+            problems.extend(_checkpoints(session, hashes, station_key, counts))
+            problems.extend(_schema(session))
+    except (PlimsollError, sqlalchemy.exc.SQLAlchemyError, duckdb.Error, ValueError) as error:
+        problems.append(f"The store cannot be read to its end: {error}")
+    if witness is not None:
+        problems.extend(_witness(hashes, witness))
+    last = max(hashes)
+    return LedgerReport(entries=last, head=hashes[last], problems=problems, **counts)
+
+
+def _chain(session: Session, hashes: dict[int, str], written: dict[tuple[str, str], tuple[str, int]]) -> Iterator[str]:
+    expected, previous = 1, GENESIS
+    for entry in session.exec(select(LedgerEntry).order_by(col(LedgerEntry.seq))):
+        if entry.seq != expected:
+            yield f"Ledger: entries {expected} to {entry.seq - 1} are missing"
+        if entry.prev != previous:
+            yield f"Ledger entry {entry.seq}: does not follow the entry before it"
+        if link(entry.prev, entry.body.encode()) != entry.hash:
+            yield f"Ledger entry {entry.seq}: its text or its hash was changed"
+        hashes[entry.seq], expected, previous = entry.hash, entry.seq + 1, entry.hash
+        try:
+            body = EntryBody.read(strict_json(entry.body))
+        except PlimsollError:
+            yield f"Ledger entry {entry.seq}: its text cannot be read"
+            continue
+        if _columns(entry) != _columns_of(body):
+            yield f"Ledger entry {entry.seq}: its columns differ from its text"
+        for row in body.rows:
+            written[row.table, row.id] = (row.value, entry.seq)
+
+
+def _columns(entry: LedgerEntry) -> tuple[Any, ...]:
+    return (entry.seq, utc_text(entry.at), entry.actor, entry.kind, entry.subject, entry.outcome, entry.request)
+
+
+def _columns_of(body: EntryBody) -> tuple[Any, ...]:
+    return (body.seq, body.at, body.actor, body.kind, body.subject, body.outcome, body.request_id)
+
+
+def _rows(session: Session, written: dict[tuple[str, str], tuple[str, int]], counts: dict[str, int]) -> Iterator[str]:
+    unseen = dict(written)
+    for table in FACTS:
+        name = str(table.__tablename__)
+        for row in session.exec(select(table)):
+            counts["rows"] += 1
+            known = unseen.pop((name, row.id), None)
+            if known is None:
+                yield f"Table {name}, row {row.id}: no ledger entry wrote it"
+            elif known[0] != row_digest(row):
+                yield f"Table {name}, row {row.id}: changed since ledger entry {known[1]} wrote it"
+    for (name, row_id), (_, seq) in unseen.items():
+        yield f"Table {name}, row {row_id}: removed since ledger entry {seq} wrote it"
+
+
+def _points(database: Database, session: Session, counts: dict[str, int]) -> Iterator[str]:
+    query = "SELECT name, step, value FROM metric_point WHERE batch = ? ORDER BY position"
+    for batch in session.exec(select(MetricBatch)):
+        points = database.cursor().execute(query, [batch.id]).pl()
+        counts["points"] += points.height
+        if batch_digest(points) != batch.digest:
+            yield f"Table metric_point, batch {batch.id} of run {batch.run}: its points were changed"
+    stray = "SELECT count(*) FROM metric_point WHERE batch NOT IN (SELECT id FROM metric_batch)"
+    extra = session.exec(text(stray)).one()[0]  # type: ignore[call-overload]
+    if extra:
+        yield f"Table metric_point: {extra} points belong to no batch"
+
+
+def _checkpoints(
+    session: Session, hashes: dict[int, str], keys: dict[str, bytes], counts: dict[str, int]
+) -> Iterator[str]:
+    for row in session.exec(select(LedgerCheckpoint).order_by(col(LedgerCheckpoint.seq))):
+        counts["checkpoints"] += 1
+        envelope = read_checkpoint(row)
+        try:
+            verify_statement(envelope, CHECKPOINT_TYPE, keys)
+        except PlimsollError as error:
+            yield f"Checkpoint {row.seq}: {error.headline}"
+            continue
+        said = envelope.statement()
+        if said["seq"] != row.seq or said["at"] != utc_text(row.at):
+            yield f"Checkpoint {row.seq}: its columns differ from what was signed"
+        elif hashes.get(said["seq"]) != said["hash"]:
+            yield f"Checkpoint {row.seq}: the ledger was cut or rewritten after it was signed"
+
+
+def _schema(session: Session) -> Iterator[str]:
+    found = current_version(session.connection())
+    if found != HEAD:
+        yield f"Table alembic_version: names {found}, not {HEAD}"
+    if session.exec(select(func.count()).select_from(LedgerEntry)).one() == 0:
+        yield "Ledger: it is empty"
+
+
+def _witness(hashes: dict[int, str], witness: Head) -> Iterator[str]:
+    if witness.seq > max(hashes):
+        yield f"Ledger: ends at entry {max(hashes)}, but entry {witness.seq} was seen on this machine: its tail was cut"
+    elif witness.seq and hashes.get(witness.seq) != witness.hash:
+        yield f"Ledger entry {witness.seq}: not the one that was seen on this machine: the ledger was rewritten"
