@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from core.kernel.records import Record
 
 SIGN_OFF_TYPE = "application/vnd.plimsoll.sign-off+json"
@@ -92,7 +94,7 @@ class SignOff(Record):
     signed_at: str
     expires_at: str
     ledger_head: str
-    evidence_opened: list[str] = []
+    evidence_opened: list[str] = Field(default_factory=list)
 
 
 class TrustedKey(Record):
