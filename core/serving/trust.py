@@ -1,0 +1,84 @@
+"""Reading a target's trust root: whom it believes, signed by the console's key."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from core.contract.release import TRUST_ROOT_TYPE, TrustRoot
+from core.kernel.clock import parse_utc
+from core.kernel.digests import strict_json
+from core.kernel.envelope import Envelope, verify_statement
+from core.kernel.errors import InputError, Problem, Refused
+from core.serving.layout import STATE_LIMIT, read_limited
+
+CLOCK_TOLERANCE = timedelta(hours=1)  # targets that are offline drift; more than this is a wrong clock
+
+
+def key_bytes(text: str) -> bytes:
+    """A public key's 32 raw bytes from base64 or from 64 hex digits.
+
+    Raises:
+        InputError: when it is neither.
+    """
+    try:
+        raw = bytes.fromhex(text) if re.fullmatch(r"[0-9a-fA-F]{64}", text) else base64.b64decode(text, validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise InputError("This is not an Ed25519 public key", detail=text[:80])
+    return raw
+
+
+def read_trust(path: Path, console_public_key: str | bytes | None = None) -> TrustRoot:
+    """The trust root in a signed file.
+
+    Without ``console_public_key`` the root must be signed by the key that it names itself: that is
+    enough for a file that was pinned when the target was added, and not for one that just arrived.
+
+    Raises:
+        NotFound, InputError: absent or malformed. Refused: not signed by the console's key.
+    """
+    envelope = Envelope.read(strict_json(read_limited(path, STATE_LIMIT)), where=path.name)
+    trust = TrustRoot.read(envelope.statement(), where=path.name)
+    named = key_bytes(trust.console_key)
+    expected = key_bytes(console_public_key) if isinstance(console_public_key, str) else console_public_key
+    if expected is not None and named != expected:
+        raise Refused(
+            "The trust root names another console key than the one that is pinned",
+            where=str(path),
+            remedy="Change the console's key with a trust root that the pinned key signed",
+        )
+    verify_statement(envelope, TRUST_ROOT_TYPE, {item.key_id: named for item in envelope.signatures})
+    return trust
+
+
+def trust_problems(trust: TrustRoot, now: datetime) -> list[Problem]:
+    """Whether the trust root can be used at ``now``: its age, its clock, its thresholds, its keys."""
+    found = []
+    issued = _time(trust.issued_at)
+    if issued is None:
+        found.append(Problem("the trust root has no readable issue time", where="trust.json"))
+    elif now > issued + timedelta(days=trust.max_age_days):
+        age = (now - issued).days
+        found.append(
+            Problem(
+                f"the trust root is stale: {age} days old, at most {trust.max_age_days} are allowed",
+                where="trust.json",
+                remedy="Send a fresh trust root from the console",
+            )
+        )
+    elif now < issued - CLOCK_TOLERANCE:
+        found.append(Problem("the trust root was issued in the future: check the clock", where="trust.json"))
+    if trust.approvals < 1 or not trust.approver_roles:
+        found.append(Problem("the trust root asks for no approvals", where="trust.json"))
+    return found
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return parse_utc(text)
+    except ValueError:
+        return None
