@@ -1,0 +1,1 @@
+"""Feature views, point-in-time training sets, online values, and the hunt for leaks."""

@@ -1,0 +1,47 @@
+"""Looking a view's values up as of an instant: one row in, one row out."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from core.features.expressions import span
+from core.features.views import features_of
+from core.kernel.errors import InputError
+from core.project.schema import FeatureView
+
+
+def max_age_s(view: FeatureView) -> float | None:
+    """Age in seconds beyond which a value counts as null, offline and online alike."""
+    return span(view.tolerance).total_seconds() if view.tolerance else None
+
+
+def look_up(rows: pl.DataFrame, values: pl.DataFrame, name: str, view: FeatureView, at: str) -> pl.DataFrame:
+    """The view's features for each row, as of the time in column ``at`` (UTC).
+
+    Args:
+        rows: n rows with the view's entity columns and ``at``.
+        values: what :func:`core.features.views.view_values` gives.
+
+    Returns:
+        n rows in the same order with the view's features only; null where nothing was known, where
+        the entity is null, or where the value is older than the tolerance.
+
+    Raises:
+        InputError: when the view asks for a join that looks ahead.
+    """
+    if view.join != "backward":
+        raise InputError(
+            f"View {name!r} asks for a {view.join} join, which reads values from after the prediction",
+            where=f"features.views.{name}.join",
+            remedy="Use join: backward",
+        )
+    left = rows.lazy().select(*view.entity, pl.col(at).alias("_at")).with_row_index("_row").sort("_at", "_row")
+    right = values.lazy().sort("valid_from")
+    joined = left.join_asof(
+        right, left_on="_at", right_on="valid_from", by=view.entity, coalesce=False, check_sortedness=False
+    )
+    known = pl.all_horizontal(pl.col(view.entity).is_not_null())
+    if view.tolerance:
+        known = known & (pl.col("_at") - pl.col("valid_from") <= span(view.tolerance))
+    features = [pl.when(known).then(pl.col(feature)).alias(feature) for feature in features_of(view)]
+    return joined.sort("_row").select(features).collect()

@@ -1,0 +1,149 @@
+"""The values of a feature view: for each entity, what is true from which instant on.
+
+One definition for training and serving. A view's values are rows of ``valid_from``, the entity and
+the features. A prediction at ``t`` uses the entity's newest row with ``valid_from <= t``: offline
+that is an as-of join, online it is what materialisation has written by ``t``. Both see the same.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from core.features.expressions import as_utc, expression, round_up, span
+from core.kernel.errors import InputError, Problem
+from core.project.schema import FeatureView
+
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def features_of(view: FeatureView) -> list[str]:
+    """Names of the view's features, in their order."""
+    return [*view.columns, *view.windows]
+
+
+def view_values(name: str, view: FeatureView, table: Path | pl.LazyFrame) -> pl.LazyFrame:
+    """Values of one view as (``valid_from``, entity columns, feature columns), sorted by entity and time.
+
+    Rows without an entity or without an availability time are never used. The result is sparse:
+    a row where something became known, not a row for each instant.
+
+    Raises:
+        InputError: when a static view has several rows for one entity, or columns are missing.
+    """
+    lazy = pl.scan_parquet(table) if isinstance(table, Path) else table
+    _require_columns(name, view, lazy)
+    if view.windows:
+        values = _windows(name, view, lazy)
+    elif view.static:
+        values = _static(name, view, lazy)
+    else:
+        values = _latest(name, view, lazy)
+    return values.select("valid_from", *view.entity, *features_of(view)).sort([*view.entity, "valid_from"])
+
+
+def availability(view: FeatureView) -> pl.Expr:
+    """When a row of the view's table may first be used (UTC)."""
+    column = view.available or view.event_time
+    if column is None:
+        return pl.lit(ALWAYS).cast(pl.Datetime("us", "UTC"))
+    return as_utc(column) + span(view.delay)
+
+
+def _require_columns(name: str, view: FeatureView, lazy: pl.LazyFrame) -> None:
+    have = set(lazy.collect_schema().names())
+    reads = [(column, column) for column in [*view.entity, view.event_time, view.available] if column]
+    reads += [(root, sql) for sql in view.columns.values() for root in expression(sql, name).meta.root_names()]
+    reads += [
+        (root, window.column)
+        for window in view.windows.values()
+        if window.column
+        for root in expression(window.column, name).meta.root_names()
+    ]
+    where = f"features.views.{name}"
+    problems = [
+        Problem(f"Table {view.table!r} has no column {root!r}", where=where, expected=", ".join(sorted(have)))
+        for root, _ in dict(reads).items()
+        if root not in have
+    ]
+    if not view.static and not (view.available or view.event_time):
+        problems.append(
+            Problem("The view says neither event_time nor available", where=where, remedy="Name the time column")
+        )
+    if problems:
+        raise InputError(f"Feature view {name!r} does not fit its table", where=where, problems=problems)
+
+
+def _known(view: FeatureView, lazy: pl.LazyFrame, columns: list[pl.Expr]) -> pl.LazyFrame:
+    """Entity, ``columns`` and ``_available`` of the rows that can ever be used."""
+    rows = lazy.select(*view.entity, *columns, availability(view).alias("_available"))
+    return rows.filter(pl.all_horizontal(pl.col([*view.entity, "_available"]).is_not_null()))
+
+
+def _static(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
+    rows = _known(view, lazy, [expression(sql, name).alias(column) for column, sql in view.columns.items()])
+    repeated = rows.group_by(view.entity).len().filter(pl.col("len") > 1).sort(view.entity).collect()
+    if repeated.height:
+        example = ", ".join(str(value) for value in repeated.row(0)[:-1])
+        raise InputError(
+            f"Static view {name!r} has several rows for {repeated.height:,} of its entities (e.g. {example})",
+            where=f"features.views.{name}",
+            remedy="Make the entity unique in the table, or give the view an event_time",
+        )
+    return rows.rename({"_available": "valid_from"})
+
+
+def _latest(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
+    """The newest observation that was known; one that arrives after a newer one is ignored."""
+    columns = [expression(sql, name).alias(column) for column, sql in view.columns.items()]
+    happened = as_utc(view.event_time or view.available or "").alias("_event")
+    rows = _known(view, lazy, [*columns, happened]).filter(pl.col("_event").is_not_null())
+    rows = rows.sort([*view.entity, "_available", "_event"], maintain_order=True)
+    rows = rows.filter(pl.col("_event") >= pl.col("_event").cum_max().over(view.entity))
+    moment = pl.col("_available") if view.refresh is None else round_up(pl.col("_available"), view.refresh)
+    rows = rows.with_columns(moment.alias("valid_from"))
+    return rows.unique([*view.entity, "valid_from"], keep="last", maintain_order=True)
+
+
+def _windows(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
+    """Aggregates over rows whose availability lies in ``(h - over, h]``, for each refresh instant ``h``.
+
+    A row enters at the first ``h`` not before its availability and leaves at the first ``h`` not
+    before availability + over: running sums of what enters and leaves give every window.
+    """
+    every = view.refresh or "1h"
+    rows = _known(view, lazy, _counted(name, view))
+    parts = [f"{part}{window}" for window in view.windows for part in ("_n_", "_s_")]
+    moves = [rows.with_columns(round_up(pl.col("_available"), every).alias("valid_from"))]
+    for over in sorted({window.over for window in view.windows.values()}):
+        gone = [
+            (-pl.col(part) if view.windows[part[3:]].over == over else pl.lit(0, pl.Float64)).alias(part)
+            for part in parts
+        ]
+        end = round_up(pl.col("_available") + span(over), every).alias("valid_from")
+        moves.append(rows.with_columns(end, *gone))
+    # A sort and running sums in that order, not a group-by: sums of floats must not depend on threads.
+    steps = pl.concat(moves).sort([*view.entity, "valid_from", *parts])
+    running = steps.with_columns(pl.col(parts).cum_sum().over(view.entity))
+    running = running.unique([*view.entity, "valid_from"], keep="last", maintain_order=True)
+    return running.with_columns(_aggregate(window, spec.function) for window, spec in view.windows.items())
+
+
+def _counted(name: str, view: FeatureView) -> list[pl.Expr]:
+    """For each window, 1 for a row that counts and the row's value, as floats (exact for whole numbers)."""
+    out = []
+    for window, spec in view.windows.items():
+        value = pl.lit(1.0) if spec.column is None else expression(spec.column, name).cast(pl.Float64)
+        out.append(value.is_not_null().cast(pl.Float64).alias(f"_n_{window}"))
+        out.append(value.fill_null(0.0).alias(f"_s_{window}"))
+    return out
+
+
+def _aggregate(window: str, function: str) -> pl.Expr:
+    n, s = pl.col(f"_n_{window}"), pl.col(f"_s_{window}")
+    if function == "count":
+        return n.alias(window)
+    empty = 0.0 if function == "sum" else None
+    return pl.when(n > 0).then(s if function == "sum" else s / n).otherwise(empty).cast(pl.Float64).alias(window)
