@@ -1,0 +1,1 @@
+"""Who may do what, and the keys they sign with: roles, sealed keys, secrets, the station's key."""
