@@ -1,0 +1,36 @@
+# Thin: each target is one command that you could type yourself.
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: setup wheelhouse demo test lint bench pictures schema clean
+
+setup: ## .venv under packaging/lock.txt, and Qt's system libraries
+	@PYTHON="$(PYTHON)" sh packaging/setup.sh
+
+wheelhouse: setup ## what a target without a network installs from
+	@$(BIN)/python -m core.delivery.wheelhouse .wheelhouse
+
+demo: wheelhouse ## the whole loop on the flights project, then the window
+	@$(BIN)/plimsoll demo $(ARGS)
+
+test: wheelhouse lint ## everything that must hold before a merge
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy core
+	@$(BIN)/lint-imports
+
+bench: wheelhouse ## the figures of docs/benchmarks.md
+	@$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s $(ARGS)
+
+pictures: setup ## docs/pictures, rendered off screen in both themes
+	@PLIMSOLL_PICTURES=docs/pictures QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests/app -k pictures $(ARGS)
+
+schema: setup ## resources/plimsoll.schema.json, for editors
+	@$(BIN)/python -m core.project.json_schema resources/plimsoll.schema.json
+
+clean: ## all that can be made again, but not your workspaces
+	@rm -rf .venv .wheelhouse .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
