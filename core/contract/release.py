@@ -76,6 +76,9 @@ class Dossier(Record):
     approver_roles: list[str]
     previous: str | None
     changes: list[str]
+    makers: list[str] = Field(
+        default_factory=list, description="Persons who trained or prepared what is released: none of them may approve"
+    )
 
 
 class SignOff(Record):
