@@ -234,7 +234,10 @@ class NumberReference(Record):
 
 
 class CategoryReference(Record):
-    """A category's reference: counts of its levels, most frequent first; ``other`` counts the levels beyond."""
+    """A category's reference: counts of its levels, most frequent first.
+
+    A column of too many levels is ``hashed``: its levels are then the numbered buckets of a stable hash.
+    """
 
     kind: Literal["category"] = "category"
     name: str
@@ -242,7 +245,7 @@ class CategoryReference(Record):
     nulls: int
     levels: list[str]
     counts: list[int]
-    other: int = 0
+    hashed: bool = False
 
 
 class DriftReference(Record):
