@@ -5,24 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from core.kernel.errors import InputError
+from core.contract.expressions import parse_expression
 
 UTC_TIME = pl.Datetime("us", "UTC")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def expression(sql: str, where: str) -> pl.Expr:
-    """The Polars form of one SQL expression.
+    """The Polars form of one SQL expression; ``where`` names its place in the project file.
 
     Raises:
         InputError: when the text is not an expression of Polars' SQL dialect.
     """
-    try:
-        return pl.sql_expr(sql)
-    except PolarsError as error:
-        raise InputError(f"{sql!r} is not an expression", detail=str(error), where=where) from error
+    return parse_expression(sql, who=where)
 
 
 def columns_read(sql: str, where: str) -> list[str]:
