@@ -1,0 +1,1 @@
+"""The owner of a workspace: one door for changes, typed questions, jobs, pipelines, schedules."""

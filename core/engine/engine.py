@@ -1,0 +1,71 @@
+"""The engine of one open workspace: sessions, operations, questions, jobs, pipelines, schedules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.engine import catalogue
+from core.engine.actors import Sessions, check_permission
+from core.engine.dispatcher import Dispatcher
+from core.engine.jobs import JobBoard
+from core.engine.pipeline import PipelineRunner
+from core.engine.registry import QUESTIONS
+from core.engine.schedules import Scheduler
+from core.kernel.errors import NotFound
+from core.store.ledger import head
+from core.workspace.workspace import Workspace
+
+
+class Engine:
+    """What the owner process runs. All faces reach it through :mod:`core.engine.client`."""
+
+    def __init__(self, root: Path, *, store_passphrase: str | None = None, slots: int = 2) -> None:
+        catalogue.load()
+        self.workspace = Workspace(root, passphrase=store_passphrase)
+        self.sessions = Sessions(self.workspace)
+        self.jobs = JobBoard(self.workspace, slots)
+        self.pipelines = PipelineRunner(self.workspace, self.jobs)
+        self.dispatcher = Dispatcher(self.workspace, self._on_new_jobs)
+        self.pipelines.dispatcher = self.dispatcher
+        self.jobs.start(self.dispatcher)
+        self.scheduler = Scheduler(self.workspace, self.dispatcher)
+        self.scheduler.start()
+
+    def ask(self, token: str, name: str, params: dict[str, Any]) -> Any:
+        """Answer a question: plain values or a frame."""
+        if name not in QUESTIONS:
+            raise NotFound(f"There is no question {name!r}")
+        with self.workspace.database.reading() as session:
+            check_permission(self.sessions.actor(session, token), "read")
+        return QUESTIONS[name](self, **params)
+
+    def change(
+        self, token: str, name: str, request: dict[str, Any], passphrase: str | None, request_id: str | None
+    ) -> dict[str, Any]:
+        """Carry out an operation."""
+        with self.workspace.database.reading() as session:
+            actor = self.sessions.actor(session, token)
+        result = self.dispatcher.change(name, request, actor, passphrase=passphrase, request_id=request_id)
+        if name.startswith("schedule."):
+            self.scheduler.refresh()
+        return result
+
+    def newest(self) -> int:
+        """The ledger's newest sequence number: windows refresh when it moves."""
+        with self.workspace.database.reading() as session:
+            return head(session).seq
+
+    def close(self) -> None:
+        """Stop work, sign the ledger's head, close the store."""
+        self.scheduler.close()
+        self.pipelines.close()
+        self.jobs.close()
+        self.dispatcher.checkpoint_now()
+        self.workspace.close()
+
+    def _on_new_jobs(self, jobs: list[str]) -> None:
+        pipelines = [job for job in jobs if job.startswith("pipe-")]
+        self.jobs.enqueue([job for job in jobs if not job.startswith("pipe-")])
+        for run in pipelines:
+            self.pipelines.start(run)

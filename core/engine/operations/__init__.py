@@ -1,0 +1,1 @@
+"""Operations, by what they change. Importing a module registers its operations."""

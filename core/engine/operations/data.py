@@ -1,0 +1,99 @@
+"""Commits of work on tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.engine.context import Context, Done
+from core.engine.registry import JobOutcome, job_kind
+from core.kernel.digests import strict_json
+from core.store.tables import Report, Snapshot
+
+ROOMS = ("data", "measures", "contract", "project")
+
+
+@job_kind("data.ingest", "data.ingest", "core.engine.work.data:ingest_source", rooms=("data", "project"))
+def keep_source(context: Context, outcome: JobOutcome) -> Done:
+    """Keep the snapshot of a source. The same bytes make a new snapshot row only when they differ."""
+    return keep_table(context, outcome, "source")
+
+
+@job_kind("data.table", "data.ingest", "core.engine.work.data:derive_table", rooms=("data", "project"))
+def keep_derived(context: Context, outcome: JobOutcome) -> Done:
+    """Keep a derived table, with its lineage."""
+    done = keep_table(context, outcome, "table")
+    for snapshot in outcome.params["snapshots"]:
+        context.edge(snapshot, done.result["snapshot"], "query")
+    return done
+
+
+def keep_table(context: Context, outcome: JobOutcome, kind: str) -> Done:
+    """Store ``table.parquet`` of a finished job as a snapshot."""
+    value = outcome.value
+    blob = context.workspace.blobs.put_file(outcome.folder / "table.parquet")
+    row = context.add(
+        Snapshot,
+        "snap",
+        kind=kind,
+        name=outcome.params["name"],
+        rows=value["rows"],
+        bytes=context.workspace.blobs.path(blob).stat().st_size,
+        blob=blob,
+        source_digest=value["source_digest"],
+        schema_digest=value["schema_digest"],
+        columns={column["name"]: column["type"] for column in value["columns"]},
+        detail={"seconds": round(outcome.seconds, 3)},
+    )
+    return Done(
+        subject=row.id,
+        summary=f"{row.name}: {row.rows:,} rows × {len(row.columns)} columns",
+        result={"snapshot": row.id, "blob": blob, "rows": row.rows},
+    )
+
+
+@job_kind("data.profile", "data.validate", "core.engine.work.data:profile_table", rooms=ROOMS)
+def keep_profile(context: Context, outcome: JobOutcome) -> Done:
+    """Keep a profile."""
+    value = outcome.value
+    summary = f"{outcome.params['name']}: {value['rows']:,} rows, {value['columns']} columns"
+    return keep_report(context, outcome, "profile", None, summary, {})
+
+
+@job_kind("data.validate", "data.validate", "core.engine.work.data:validate_table", rooms=ROOMS)
+def keep_validation(context: Context, outcome: JobOutcome) -> Done:
+    """Keep the verdicts of a suite. A failed suite is a result, not a fault: what needs it will refuse."""
+    value = outcome.value
+    facts = {name: value[name] for name in ("checks", "failed", "warned", "first")}
+    words = f"{value['checks']} checks, {value['failed']} failed, {value['warned']} warned"
+    summary = f"{outcome.params['name']}: {words}"
+    return keep_report(context, outcome, "validation", bool(value["passed"]), summary, facts)
+
+
+def keep_report(
+    context: Context, outcome: JobOutcome, kind: str, passed: bool | None, summary: str, facts: dict[str, Any]
+) -> Done:
+    """Store ``report.json`` of a finished job as a report about ``params['subject']``."""
+    blob = context.workspace.blobs.put_file(outcome.folder / "report.json")
+    row = context.add(
+        Report,
+        "rep",
+        kind=kind,
+        subject=outcome.params["subject"],
+        name=outcome.params["name"],
+        blob=blob,
+        passed=passed,
+        summary=summary,
+        facts=facts,
+    )
+    context.edge(row.subject, row.id, "reported on")
+    return Done(
+        subject=row.id,
+        summary=summary,
+        result={"report": row.id, "blob": blob, "passed": passed, "summary": summary, "facts": facts},
+    )
+
+
+def read_report(context_blobs: Any, row: Report) -> dict[str, Any]:
+    """The body of a stored report."""
+    body: dict[str, Any] = strict_json(context_blobs.path(row.blob).read_bytes())
+    return body

@@ -1,0 +1,99 @@
+"""Loading a project and walking its pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from sqlmodel import select
+
+from core.engine.context import Context, Done
+from core.engine.projects import newest_version
+from core.engine.registry import operation
+from core.kernel.errors import InputError
+from core.kernel.records import Record
+from core.project.load import load_project
+from core.store.tables import Decision, PipelineRun, ProjectVersion
+
+
+class LoadProject(Record):
+    """Read ``plimsoll.yaml`` and keep this version of it."""
+
+    path: str
+
+
+class RunPipeline(Record):
+    """Walk the pipeline of the newest version of a project."""
+
+    project: str = ""
+    first: str = ""
+    last: str = ""
+    reason: str = "asked for"
+    split: dict[str, tuple[str, str]] = Field(default_factory=dict)
+
+
+class Retrain(Record):
+    """A signal asks for new candidates on newer data."""
+
+    project: str = ""
+    signal: str
+    reason: str
+    split: dict[str, tuple[str, str]]
+
+
+@operation("project.load", "project.load", LoadProject)
+def load(context: Context, request: LoadProject) -> Done:
+    """Validate the project's file whole and store it; an unchanged file is not stored twice."""
+    loaded = load_project(Path(request.path))
+    known = context.session.exec(_same_digest(loaded.digest, str(loaded.path))).first()
+    if known is not None:
+        return Done(subject=known.id, summary=f"{loaded.project.project}: unchanged", result={"version": known.id})
+    version = context.add(
+        ProjectVersion,
+        "proj",
+        name=loaded.project.project,
+        path=str(loaded.path),
+        digest=loaded.digest,
+        text=loaded.text,
+    )
+    return Done(subject=version.id, summary=f"Loaded {version.name}", result={"version": version.id})
+
+
+@operation("pipeline.run", "train.run", RunPipeline)
+def run_pipeline(context: Context, request: RunPipeline) -> Done:
+    """Queue a walk; unchanged steps will come from the cache."""
+    options: dict[str, Any] = {"first": request.first, "last": request.last}
+    if request.split:
+        options["split"] = request.split
+    return _queue(context, request.project, request.reason, options)
+
+
+@operation("pipeline.retrain", "retrain.trigger", Retrain)
+def retrain(context: Context, request: Retrain) -> Done:
+    """Queue a walk because a signal asked for it; the decision is recorded with its evidence."""
+    if not request.split:
+        raise InputError("Retraining needs the periods to train on")
+    done = _queue(context, request.project, request.reason, {"split": request.split, "signal": request.signal})
+    context.add(
+        Decision,
+        "dec",
+        kind="retrain",
+        subject=done.subject,
+        verdict="started",
+        evidence={"signal": request.signal, "reason": request.reason},
+    )
+    return done
+
+
+def _queue(context: Context, name: str, reason: str, options: dict[str, Any]) -> Done:
+    version = newest_version(context.session, name or None)
+    run = context.add(PipelineRun, "pipe", project_version=version.id, reason=reason, options=options)
+    context.transition("pipeline", run.id, "running", reason=reason)
+    context.new_jobs.append(run.id)
+    return Done(subject=run.id, summary=f"Pipeline of {version.name}: {reason}", result={"pipeline": run.id})
+
+
+def _same_digest(digest: str, path: str) -> Any:
+
+    return select(ProjectVersion).where(ProjectVersion.digest == digest, ProjectVersion.path == path)

@@ -1,0 +1,127 @@
+"""Commits of work on features and models, and the gates between them."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+
+from core.engine.context import Context, Done
+from core.engine.operations.data import keep_report
+from core.engine.registry import JobOutcome, job_kind
+from core.store.metrics import append_points, new_batch
+from core.store.tables import MetricBatch, Run, Snapshot
+
+FEATURE_ROOMS = ("features", "contract", "measures", "project")
+TRAINING_ROOMS = ("training", "contract")
+
+
+@job_kind("features.build", "features.build", "core.engine.work.training:build_features", rooms=FEATURE_ROOMS)
+def keep_training_set(context: Context, outcome: JobOutcome) -> Done:
+    """Keep a training set and its contract."""
+    blobs = context.workspace.blobs
+    value = outcome.value
+    blob = blobs.put_file(outcome.folder / "table.parquet")
+    contract = blobs.put_file(outcome.folder / "contract.json")
+    row = context.add(
+        Snapshot,
+        "snap",
+        kind="training_set",
+        name=outcome.params["name"],
+        rows=value["rows"],
+        bytes=blobs.path(blob).stat().st_size,
+        blob=blob,
+        columns=dict.fromkeys(value["columns"], ""),
+        detail={"splits": value["splits"], "features": value["features"], "contract": contract, "fill": value["fill"]},
+    )
+    for snapshot in outcome.params["snapshots"]:
+        context.edge(snapshot, row.id, "features")
+    labelled = sum(split["labelled"] for split in value["splits"])
+    return Done(
+        subject=row.id,
+        summary=f"{row.rows:,} rows, {labelled:,} labelled, {len(value['features'])} features",
+        result={"snapshot": row.id, "blob": blob, "contract": contract, "features": value["features"]},
+    )
+
+
+@job_kind("features.leakage", "features.build", "core.engine.work.training:test_leakage", rooms=FEATURE_ROOMS)
+def keep_leakage(context: Context, outcome: JobOutcome) -> Done:
+    """Keep the verdict of the leak tests."""
+    value = outcome.value
+    summary = "; ".join(value["caught"]) if value["caught"] else f"{value['tests']} leak tests, none found a leak"
+    return keep_report(context, outcome, "leakage", bool(value["passed"]), summary, {"caught": value["caught"]})
+
+
+@job_kind(
+    "training.train", "train.run", "core.engine.work.training:train_candidate", rooms=TRAINING_ROOMS, timeout_s=7200
+)
+def keep_run(context: Context, outcome: JobOutcome) -> Done:
+    """Keep a run: its model, predictions, curves, and all that decided its outcome."""
+    blobs = context.workspace.blobs
+    result, environment = outcome.value["result"], outcome.value["environment"]
+    artefacts = {
+        name: blobs.put_file(outcome.folder / file)
+        for name, file in (("model", "model.onnx"), ("predictions", "predictions.parquet"), ("log", "log.txt"))
+        if (outcome.folder / file).is_file()
+    }
+    row = context.add(
+        Run,
+        "run",
+        name=outcome.params["name"],
+        project=outcome.params["project_name"],
+        trainer=outcome.params["candidate"]["trainer"],
+        seed=int(outcome.params["seed"]),
+        settings=outcome.params["candidate"]["settings"],
+        inputs={**outcome.params["lineage"], "code": outcome.params["code"]},
+        environment=environment,
+        metrics=result["metrics"],
+        resources=outcome.resources,
+        artefacts=artefacts,
+        started_at=context.now - timedelta(seconds=outcome.seconds),
+        seconds=outcome.seconds,
+    )
+    _keep_points(context, outcome, row.id)
+    context.edge(outcome.params["lineage"]["training_set"], row.id, "trained on")
+    return Done(
+        subject=row.id,
+        summary=f"{row.name}: " + ", ".join(f"{name} {value:.4f}" for name, value in headline(row.metrics)),
+        result={"run": row.id, **artefacts, "metrics": result["metrics"]},
+    )
+
+
+def headline(metrics: dict[str, Any]) -> list[tuple[str, float]]:
+    """The figures worth a line."""
+    return [(name, float(metrics[name])) for name in ("validate.roc_auc", "test.roc_auc") if name in metrics]
+
+
+def _keep_points(context: Context, outcome: JobOutcome, run: str) -> None:
+    path = outcome.folder / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    if not lines:
+        return
+    points = pl.DataFrame(lines, schema={"name": pl.String, "step": pl.Int64, "value": pl.Float64})
+    values = new_batch(run, points)
+    batch = context.add(
+        MetricBatch, "mb", id=str(values["id"]), run=run, points=points.height, digest=str(values["digest"])
+    )
+    append_points(context.session, batch, points)
+
+
+@job_kind(
+    "evaluation.evaluate",
+    "evaluate.run",
+    "core.engine.work.training:evaluate_model",
+    rooms=("evaluation", "measures", "training", "contract"),
+)
+def keep_evaluation(context: Context, outcome: JobOutcome) -> Done:
+    """Keep an evaluation report, as data and as a page."""
+    facts = outcome.value["facts"]
+    html = context.workspace.blobs.put_file(outcome.folder / "report.html")
+    auc = facts.get("metrics.roc_auc.value")
+    low, high = facts.get("metrics.roc_auc.low"), facts.get("metrics.roc_auc.high")
+    summary = f"{outcome.params['name']}: ROC-AUC {auc:.4f} [{low:.4f}, {high:.4f}]"
+    done = keep_report(context, outcome, "evaluation", None, summary, facts)
+    result = {**done.result, "html": html, "threshold": outcome.value["threshold"]}
+    return done.model_copy(update={"result": result})

@@ -1,0 +1,237 @@
+"""Walks a project's pipeline: each step once, unchanged ones from the cache, refusals explained."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import col, select
+
+from core.engine.actors import ENGINE, Actor, actor_of, find_user
+from core.engine.context import Context, Done, state_of
+from core.engine.dispatcher import Dispatcher
+from core.engine.jobs import JobBoard, submit
+from core.engine.registry import JOB_KINDS
+from core.engine.steps import Planner, Step, code_digest
+from core.kernel.digests import digest_json
+from core.kernel.errors import AnswerIsNo, Cancelled, PlimsollError, Refused, SystemFault, error_from_dict
+from core.store.tables import PipelineRun, ProjectVersion, StepResult
+from core.workspace.workspace import Workspace
+
+StepsOf = Callable[[Planner], list[Step]]
+
+
+@dataclass
+class StepView:
+    """How one step of a walk does."""
+
+    name: str
+    title: str
+    state: str = "waiting"
+    seconds: float = 0.0
+    summary: str = ""
+    cached: bool = False
+    job: str = ""
+
+
+@dataclass
+class PipelineView:
+    """How a walk does, for whoever watches."""
+
+    run: str
+    state: str = "running"
+    steps: dict[str, StepView] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def plain(self) -> dict[str, Any]:
+        """A snapshot as JSON values."""
+        steps = [vars(step) for step in list(self.steps.values())]
+        return {"run": self.run, "state": self.state, "steps": [dict(step) for step in steps], "error": self.error}
+
+
+class PipelineRunner:
+    """Runs pipelines in threads of the owner; the work itself is in worker processes."""
+
+    def __init__(self, workspace: Workspace, jobs: JobBoard) -> None:
+        self.dispatcher: Dispatcher | None = None
+        self._workspace = workspace
+        self._jobs = jobs
+        self._views: dict[str, PipelineView] = {}
+        self._threads: list[threading.Thread] = []
+
+    def start(self, run: str) -> None:
+        """Begin a walk whose row was just committed."""
+        view = PipelineView(run)
+        self._views[run] = view
+        thread = threading.Thread(target=self._walk, args=(view,), name=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def view(self, run: str) -> PipelineView | None:
+        """A walk of this process, or none."""
+        return self._views.get(run)
+
+    def cancel(self, run: str) -> None:
+        """Stop after telling the running steps to stop."""
+        view = self._views[run]
+        view.cancelled.set()
+        for step in list(view.steps.values()):
+            if step.job and step.state == "running":
+                self._jobs.cancel(step.job)
+
+    def close(self) -> None:
+        """Begin no further steps."""
+        for view in self._views.values():
+            view.cancelled.set()
+        for thread in self._threads:
+            thread.join(timeout=0.2)
+
+    def recover(self) -> None:
+        """Walks that a killed owner left running are marked interrupted; the next walk continues from the cache."""
+        with self._workspace.database.reading() as session:
+            stale = [
+                row.id
+                for row in session.exec(select(PipelineRun))
+                if state_of(session, "pipeline", row.id) == "running"
+            ]
+        for run in stale:
+            self._end(run, ENGINE, "interrupted", "The owner of the workspace ended")
+
+    def _walk(self, view: PipelineView) -> None:
+        actor = ENGINE
+        try:
+            with self._workspace.database.reading() as session:
+                row = session.get_one(PipelineRun, view.run)
+                version = session.get_one(ProjectVersion, row.project_version)
+                if row.created_by != ENGINE.user:
+                    actor = actor_of(session, find_user(session, row.created_by), "pipeline")
+            planner = Planner(self._workspace, version, row.options)
+            steps = planner.steps()
+            view.steps = {step.name: StepView(step.name, step.title) for step in steps}
+            self._run_all(view, planner, steps, actor)
+            view.state = "done"
+            self._end(view.run, actor, "done", "")
+        except PlimsollError as error:
+            self._failed(view, actor, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the walk in words
+            self._failed(view, actor, SystemFault("The pipeline failed", detail=f"{type(error).__name__}: {error}"))
+        finally:
+            view.ended.set()
+
+    def _failed(self, view: PipelineView, actor: Actor, error: PlimsollError) -> None:
+        view.error = error.as_dict()
+        state = "failed"
+        if isinstance(error, AnswerIsNo | Refused):
+            state = "refused"
+        elif isinstance(error, Cancelled):
+            state = "cancelled"
+        self._end(view.run, actor, state, str(error))
+        view.state = state
+
+    def _run_all(self, view: PipelineView, planner: Planner, steps: list[Step], actor: Actor) -> None:
+        left = {step.name: step for step in steps}
+        finished: set[str] = set()
+        running: dict[Future[dict[str, Any]], str] = {}
+        trouble: PlimsollError | None = None
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix=view.run) as pool:
+            while left or running:
+                ready = [] if trouble else [step for step in left.values() if finished.issuperset(step.needs)]
+                for step in ready[: max(0, 2 - len(running))]:
+                    del left[step.name]
+                    running[pool.submit(self._run_step, view, planner, step, actor)] = step.name
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    try:
+                        planner.outputs[name] = future.result()
+                        finished.add(name)
+                    except PlimsollError as error:
+                        trouble = trouble or error
+        if trouble is not None:
+            raise trouble
+
+    def _run_step(self, view: PipelineView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
+        shown = view.steps[step.name]
+        try:
+            if view.cancelled.is_set():
+                raise Cancelled("The pipeline was cancelled")
+            shown.state = "running"
+            outputs = self._act(shown, planner, step, actor) if step.act else self._job(shown, planner, step, actor)
+            shown.state = "done"
+            return outputs
+        except PlimsollError as error:
+            shown.state = "refused" if isinstance(error, AnswerIsNo | Refused) else "failed"
+            shown.summary = error.headline
+            raise
+
+    def _act(self, shown: StepView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
+        assert self.dispatcher is not None
+        assert step.act is not None
+        act = step.act
+        told: list[str] = []
+
+        def function(context: Context) -> Done:
+            done = act(context, planner)
+            told.append(done.summary)
+            return done
+
+        began = self._workspace.clock.now()
+        result = self.dispatcher.carry_out(step.kind, step.permission, actor, function)
+        shown.seconds = (self._workspace.clock.now() - began).total_seconds()
+        shown.summary = told[-1] if told else ""
+        return result
+
+    def _job(self, shown: StepView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
+        assert self.dispatcher is not None
+        assert step.plan is not None
+        kind = JOB_KINDS[step.kind]
+        params, inputs = step.plan(planner)
+        key = digest_json({"kind": kind.name, "params": params, "inputs": inputs, "code": code_digest(kind.rooms)})
+        known = self._known(key)
+        if known is not None:
+            shown.cached, shown.summary, shown.seconds = True, known.summary, known.seconds
+            return known.outputs
+
+        def queue(context: Context) -> Done:
+            job = submit(context, kind.name, step.title, params=params, inputs=inputs, step=step.name, key=key)
+            return Done(subject=job, summary=f"Queued: {step.title}", result={"job": job})
+
+        shown.job = str(self.dispatcher.carry_out("job.queue", kind.permission, actor, queue)["job"])
+        job_view = self._jobs.view(shown.job)
+        job_view.ended.wait()
+        if job_view.error is not None:
+            raise error_from_dict(job_view.error)
+        if job_view.state != "done":
+            raise Cancelled(f"The step {step.name} was {job_view.state}")
+        found = self._known(key)
+        if found is None:
+            raise SystemFault(f"The step {step.name} left no result")
+        shown.summary, shown.seconds = found.summary, found.seconds
+        return found.outputs
+
+    def _known(self, key: str) -> StepResult | None:
+        with self._workspace.database.reading() as session:
+            query = select(StepResult).where(StepResult.key == key).order_by(col(StepResult.created_at).desc())
+            return session.exec(query).first()
+
+    def _end(self, run: str, actor: Actor, state: str, reason: str) -> None:
+        assert self.dispatcher is not None
+
+        def function(context: Context) -> Done:
+            context.transition("pipeline", run, state, reason=reason)
+            first = reason.splitlines()[0] if reason else ""
+            return Done(subject=run, summary=f"Pipeline {state}" + (f": {first}" if first else ""))
+
+        self.dispatcher.carry_out("pipeline.end", "read", actor, function)
+
+
+def project_folder(version: ProjectVersion) -> Path:
+    """The folder of a project's file."""
+    return Path(version.path).parent

@@ -1,0 +1,168 @@
+"""Worker processes: started once, kept warm, killed when they must be."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from core.kernel.errors import Cancelled, PlimsollError, SystemFault, error_from_dict
+
+CANCEL_PATIENCE_S = 10.0
+EventSink = Callable[[dict[str, Any]], None]
+
+
+class Worker:
+    """One worker process. It handles one job folder at a time."""
+
+    def __init__(self, log: Path) -> None:
+        self._log: IO[bytes] = log.open("ab")
+        environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "core.engine.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            start_new_session=True,
+        )
+        self._cancelled = threading.Event()
+        self.pid = self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def run(self, folder: Path, on_event: EventSink, timeout_s: float) -> dict[str, Any]:
+        """Do one job; returns CPU seconds and peak memory.
+
+        Raises:
+            Cancelled: when :meth:`cancel` was called.
+            SystemFault: when the process died or took longer than ``timeout_s``.
+            PlimsollError: what the work itself raised.
+        """
+        self._cancelled.clear()
+        watch = _Watch(self, timeout_s)
+        try:
+            self._send({"folder": str(folder)})
+            error = self._follow(on_event)
+            if watch.timed_out:
+                raise SystemFault(f"The job took longer than {timeout_s:.0f} seconds and was stopped")
+            if error is not None:
+                raise error
+            return watch.resources()
+        finally:
+            watch.stop()
+
+    def cancel(self) -> None:
+        """Ask the work to stop; kill it when it does not listen."""
+        self._cancelled.set()
+        try:
+            self._send({"cancel": True})
+        except SystemFault:
+            return
+        timer = threading.Timer(CANCEL_PATIENCE_S, self._kill_if_busy)
+        timer.daemon = True
+        timer.start()
+
+    def kill(self) -> None:
+        """End the process and everything it started."""
+        if self.alive:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+        self._process.wait()
+
+    def close(self) -> None:
+        """Let go of the process: closing its input ends it."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._log.close()
+
+    def _kill_if_busy(self) -> None:
+        if self._cancelled.is_set():
+            self.kill()
+
+    def _follow(self, on_event: EventSink) -> PlimsollError | None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            event = json.loads(line)
+            if event["event"] == "done":
+                self._cancelled.clear()
+                return None
+            if event["event"] == "failed":
+                self._cancelled.clear()
+                return error_from_dict(event["error"])
+            on_event(event)
+        if self._cancelled.is_set():
+            return Cancelled("The job was cancelled")
+        code = self._process.wait()
+        return SystemFault("The worker process ended in the middle of the job", detail=f"Exit status {code}")
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError) as error:
+            raise SystemFault("The worker process is gone") from error
+
+
+class _Watch:
+    """Looks at a running job each half second: time limit, CPU, memory."""
+
+    def __init__(self, worker: Worker, timeout_s: float) -> None:
+        self._worker, self._deadline = worker, time.monotonic() + timeout_s
+        self._stop = threading.Event()
+        self._process = psutil.Process(worker.pid)
+        self._cpu = self._cpu_seconds()
+        self._peak = 0
+        self.timed_out = False
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def resources(self) -> dict[str, Any]:
+        """CPU seconds that the job took, and the most memory it was seen to hold (bytes)."""
+        return {"cpu_seconds": round(self._cpu_seconds() - self._cpu, 3), "peak_memory": self._peak}
+
+    def stop(self) -> None:
+        """Look no longer."""
+        self._stop.set()
+        self._thread.join(timeout=2)
+
+    def _look(self) -> None:
+        while not self._stop.wait(0.5):
+            try:
+                self._peak = max(self._peak, self._process.memory_info().rss)
+            except psutil.Error:
+                return
+            if time.monotonic() > self._deadline:
+                self.timed_out = True
+                self._worker.kill()
+                return
+
+    def _cpu_seconds(self) -> float:
+        try:
+            times = self._process.cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)

@@ -1,0 +1,1 @@
+"""Questions, by what they look at. Importing a module registers its questions."""

@@ -1,0 +1,80 @@
+"""What a pipeline consists of: steps, and the planner that knows what earlier steps made."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import core
+from core.engine.context import Context, Done
+from core.kernel.digests import digest_bytes, digest_json
+from core.project.schema import Project
+from core.store.tables import ProjectVersion
+from core.workspace.workspace import Workspace
+
+Plan = Callable[["Planner"], tuple[dict[str, Any], dict[str, str]]]
+Act = Callable[[Context, "Planner"], Done]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: work in a worker process (``plan`` gives its parameters and inputs), or an act of the engine."""
+
+    name: str
+    title: str
+    kind: str
+    needs: tuple[str, ...] = ()
+    plan: Plan | None = None
+    act: Act | None = None
+    permission: str = "read"
+
+
+@dataclass
+class Planner:
+    """Knows the project and what finished steps made. ``options`` are those of the walk."""
+
+    workspace: Workspace
+    version: ProjectVersion
+    options: dict[str, Any]
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @functools.cached_property
+    def project(self) -> Project:
+        """The project, with the walk's own split where it has one."""
+        from core.engine.projects import read_version
+
+        return read_version(self.version, self.options)
+
+    @property
+    def folder(self) -> Path:
+        """Where the project's file lies."""
+        return Path(self.version.path).parent
+
+    def steps(self) -> list[Step]:
+        """All steps of the project's pipeline, cut to what the walk asks for."""
+        from core.engine.flow import steps_of
+
+        return steps_of(self)
+
+    def blob(self, step: str, name: str = "blob") -> str:
+        """A blob that an earlier step made."""
+        return str(self.outputs[step][name])
+
+    def tables(self) -> dict[str, str]:
+        """Blobs of all sources and derived tables, by table name."""
+        return {
+            name.split(":", 1)[1]: str(made["blob"])
+            for name, made in self.outputs.items()
+            if name.startswith(("ingest:", "table:"))
+        }
+
+
+@functools.cache
+def code_digest(rooms: tuple[str, ...]) -> str:
+    """Digest of the source of some rooms: what a step's code was, for its key and for lineage."""
+    root = Path(core.__file__).parent
+    files = sorted(file for room in rooms for file in (root / room).rglob("*.py"))
+    return digest_json([[str(file.relative_to(root)), digest_bytes(file.read_bytes())] for file in files])

@@ -1,0 +1,1 @@
+"""What worker processes run: thin functions that hand files and records to the capability rooms."""

@@ -1,0 +1,65 @@
+"""Work on tables: ingest, derive, profile, validate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from core.contract.checks import run_checks
+from core.data.sources import ingest
+from core.data.tables import build_table
+from core.engine.workfolder import JobFolder
+from core.kernel.progress import Progress
+from core.measures.profile import profile_frame
+from core.project.schema import Source, Suite, Table
+
+
+def ingest_source(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Read one source into a snapshot."""
+    source = Source.read(folder.params["source"])
+    result = ingest(
+        folder.params["name"], source, Path(folder.params["project"]), folder.out("table.parquet"), progress
+    )
+    return result.plain()
+
+
+def derive_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Run one derived table's query."""
+    table = Table.read(folder.params["table"])
+    return build_table(
+        folder.params["name"], table, folder.inputs("table"), folder.out("table.parquet"), progress
+    ).plain()
+
+
+def profile_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Profile one snapshot."""
+    progress.step(0, 1, "profiling")
+    profile = profile_frame(pl.scan_parquet(folder.input("table")), folder.params["name"])
+    folder.write_json("report.json", profile)
+    return {"rows": profile.rows, "columns": len(profile.columns)}
+
+
+def validate_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Run one suite on one snapshot."""
+    progress.step(0, 1, "checking")
+    suite = Suite.read(folder.params["suite"])
+    report = run_checks(
+        pl.scan_parquet(folder.input("self")),
+        suite.checks,
+        table=folder.params["name"],
+        tables={name: pl.scan_parquet(path) for name, path in folder.inputs("table").items()},
+        key=folder.params["key"],
+        personal=folder.params["personal"],
+    )
+    folder.write_json("report.json", report)
+    failed = [result for result in report.results if not result.passed]
+    return {
+        "passed": report.passed,
+        "rows": report.rows,
+        "checks": len(report.results),
+        "failed": sum(result.severity == "fail" for result in failed),
+        "warned": sum(result.severity == "warn" for result in failed),
+        "first": [f"{result.name}: {result.observed}" for result in failed][:5],
+    }

@@ -1,0 +1,79 @@
+"""Work on features and models: build, leak tests, train, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.contract.schema import Contract
+from core.engine.workfolder import JobFolder
+from core.kernel.digests import strict_json
+from core.kernel.progress import Progress
+from core.project.schema import Candidate, Evaluation, Project
+
+
+def build_features(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Build the point-in-time-correct training set and the contract that fits it."""
+    from core.features.build import build_training_set
+    from core.features.contracting import contract_of
+
+    project = Project.read(folder.params["project"])
+    out = folder.out("table.parquet")
+    result = build_training_set(project, folder.inputs("table"), out, progress)
+    contract = contract_of(project, out, result.digest[3:15])
+    folder.write_json("contract.json", contract)
+    return result.plain()
+
+
+def test_leakage(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Run every leak test."""
+    from core.features.leakage import leakage_report
+
+    project = Project.read(folder.params["project"])
+    report = leakage_report(project, folder.inputs("table"), folder.input("training_set"), progress)
+    folder.write_json("report.json", report)
+    caught = [test.headline for test in report.tests if not test.passed]
+    return {"passed": report.passed, "tests": len(report.tests), "caught": caught}
+
+
+def train_candidate(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Train one candidate, convert it to ONNX, prove the conversion, and predict with it."""
+    from core.training.environment import capture_environment
+    from core.training.fit import train
+
+    contract = read_contract(folder.input("contract"))
+    environment = capture_environment(Path(folder.params["project"]), int(folder.params["seed"]))
+    result = train(
+        Candidate.read(folder.params["candidate"]),
+        folder.params["name"],
+        folder.input("training_set"),
+        contract,
+        int(folder.params["seed"]),
+        folder.path,
+        progress,
+    )
+    return {"result": result.plain(), "environment": environment.plain()}
+
+
+def evaluate_model(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Judge one model on the test period, beside the champion on the same rows where there is one."""
+    from core.evaluation.html import report_html
+    from core.evaluation.report import evaluate
+
+    champion = None
+    if folder.has("champion_onnx"):
+        from core.training.score import score
+
+        champion = folder.out("champion.parquet")
+        champion_contract = read_contract(folder.input("champion_contract"))
+        score(folder.input("champion_onnx"), champion_contract, folder.input("training_set"), champion, progress)
+    spec = Evaluation.read(folder.params["evaluation"])
+    report = evaluate(folder.input("predictions"), spec, split="test", champion=champion, progress=progress)
+    folder.write_json("report.json", report)
+    folder.out("report.html").write_text(report_html(report, folder.params["title"]), encoding="utf-8")
+    return {"facts": report.facts(), "threshold": report.threshold}
+
+
+def read_contract(path: Path) -> Contract:
+    """A contract from its JSON."""
+    return Contract.read(strict_json(path.read_bytes()), where=path.name)

@@ -1,0 +1,141 @@
+"""A worker process: takes job folders one after another, runs the work, tells of its progress.
+
+It is started as ``python -m core.engine.worker``. Requests arrive on standard input, one JSON
+object a line; events leave on the pipe that was standard output. It never opens the store. When
+standard input closes, its owner is gone, and it ends at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+from core.engine.workfolder import JobFolder
+from core.kernel.errors import Cancelled, PlimsollError, SystemFault
+
+STEP_INTERVAL_S = 0.05
+
+
+class PipeProgress:
+    """Progress that travels to the owner: steps are thinned, metric points are sent in batches."""
+
+    def __init__(self, out: TextIO, folder: JobFolder) -> None:
+        self._out = out
+        self._folder = folder
+        self._cancelled = threading.Event()
+        self._points: list[tuple[str, int, float]] = []
+        self._last = 0.0
+        self._lock = threading.Lock()
+
+    def step(self, done: float, total: float, message: str = "") -> None:
+        """``done`` of ``total`` units are finished."""
+        now = time.monotonic()
+        if now - self._last >= STEP_INTERVAL_S or done >= total:
+            self._last = now
+            self.send({"event": "step", "done": done, "total": total, "message": message})
+            self.flush()
+
+    def metric(self, name: str, step: int, value: float) -> None:
+        """One point of a live curve."""
+        self._points.append((name, step, value))
+        self._folder.note_metric(name, step, value)
+        if len(self._points) >= 1000:
+            self.flush()
+
+    def log(self, text: str) -> None:
+        """One line for the job's log."""
+        self._folder.note_log(text)
+        self.send({"event": "log", "text": text})
+
+    def check(self) -> None:
+        """Stop here when somebody asked to."""
+        if self._cancelled.is_set():
+            raise Cancelled("The job was cancelled")
+
+    def cancel(self) -> None:
+        """Called from the thread that listens to the owner."""
+        self._cancelled.set()
+
+    def flush(self) -> None:
+        """Send the points that wait."""
+        points, self._points = self._points, []
+        if points:
+            self.send({"event": "metrics", "points": points})
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Write one event."""
+        with self._lock:
+            self._out.write(json.dumps(event) + "\n")
+            self._out.flush()
+
+
+class Listener:
+    """Reads the owner's requests in a thread of its own, so that a cancel reaches running work."""
+
+    def __init__(self) -> None:
+        self.folders: queue.Queue[Path] = queue.Queue()
+        self.progress: PipeProgress | None = None
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            request = json.loads(line)
+            if "folder" in request:
+                self.folders.put(Path(request["folder"]))
+            elif request.get("cancel") and self.progress is not None:
+                self.progress.cancel()
+        os._exit(0)
+
+
+def run_job(path: Path, out: TextIO, listener: Listener) -> None:
+    """Run the work of one folder and send its last event."""
+    folder = JobFolder(path)
+    progress = PipeProgress(out, folder)
+    listener.progress = progress
+    try:
+        outcome = _work(folder.work)(folder, progress)
+        progress.flush()
+        folder.write_outcome(outcome)
+        progress.send({"event": "done"})
+    except PlimsollError as error:
+        progress.send({"event": "failed", "error": error.as_dict()})
+    except MemoryError:
+        progress.send({"event": "failed", "error": SystemFault("The machine ran out of memory").as_dict()})
+    except OSError as error:
+        fault = SystemFault("A file could not be read or written", detail=str(error), where=str(error.filename or ""))
+        folder.note_log(traceback.format_exc())
+        progress.send({"event": "failed", "error": fault.as_dict()})
+    except Exception as error:  # noqa: BLE001 - the last line of defence: told to a person, kept in the log
+        folder.note_log(traceback.format_exc())
+        fault = SystemFault("The work failed", detail=f"{type(error).__name__}: {error}", remedy="See the job's log.")
+        progress.send({"event": "failed", "error": fault.as_dict()})
+    finally:
+        listener.progress = None
+        folder.close()
+
+
+def _work(dotted: str) -> Any:
+    module, _, name = dotted.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def main() -> None:
+    """Serve job folders until standard input closes."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever libraries print goes where logs go, never into the events
+    listener = Listener()
+    while True:
+        run_job(listener.folders.get(), out, listener)
+
+
+if __name__ == "__main__":
+    main()

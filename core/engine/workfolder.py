@@ -1,0 +1,75 @@
+"""A job's folder: what is asked, where the inputs lie, and where everything that is made goes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from core.kernel.records import Record
+
+
+class JobFolder:
+    """One job as its worker sees it. Written files are only taken over once ``outcome.json`` is there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        spec = json.loads((path / "job.json").read_text())
+        self.work: str = spec["work"]
+        self.params: dict[str, Any] = spec["params"]
+        self._inputs: dict[str, str] = spec["inputs"]
+        self._metrics = (path / "metrics.jsonl").open("w", encoding="utf-8")
+        self._log = (path / "log.txt").open("a", encoding="utf-8")
+
+    def input(self, name: str) -> Path:
+        """The file of an input, read-only."""
+        return Path(self._inputs[name])
+
+    def inputs(self, prefix: str) -> dict[str, Path]:
+        """All inputs named ``prefix:something``, by that something."""
+        start = prefix + ":"
+        return {name[len(start) :]: Path(path) for name, path in self._inputs.items() if name.startswith(start)}
+
+    def has(self, name: str) -> bool:
+        """Whether the input was given."""
+        return name in self._inputs
+
+    def out(self, name: str) -> Path:
+        """Where to write a file."""
+        return self.path / name
+
+    def write_json(self, name: str, record: Record) -> Path:
+        """Write a record."""
+        path = self.out(name)
+        path.write_text(json.dumps(record.plain(), ensure_ascii=False, sort_keys=True))
+        return path
+
+    def write_outcome(self, value: dict[str, Any]) -> None:
+        """The last act of a job."""
+        temporary = self.out("outcome.new")
+        temporary.write_text(json.dumps(value, ensure_ascii=False))
+        temporary.replace(self.out("outcome.json"))
+
+    def note_metric(self, name: str, step: int, value: float) -> None:
+        """Keep a metric point."""
+        self._metrics.write(json.dumps({"name": name, "step": step, "value": value}) + "\n")
+
+    def note_log(self, text: str) -> None:
+        """Keep a log line."""
+        self._log.write(text.rstrip("\n") + "\n")
+        self._log.flush()
+
+    def close(self) -> None:
+        """Flush what was kept."""
+        self._metrics.close()
+        self._log.close()
+
+
+def write_job(path: Path, work: str, params: dict[str, Any], inputs: dict[str, Path]) -> None:
+    """Make a job's folder. One that is there already keeps its checkpoints and loses its outcome."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (path / "outcome.json").unlink(missing_ok=True)
+    spec = {"work": work, "params": params, "inputs": {name: str(file) for name, file in inputs.items()}}
+    temporary = path / "job.new"
+    temporary.write_text(json.dumps(spec, indent=1))
+    temporary.replace(path / "job.json")
