@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -96,20 +97,28 @@ def join_test(project: Project, tables: dict[str, Path], events: pl.DataFrame) -
 
 
 def future_rows(project: Project, name: str, view: FeatureView, table: Path, events: pl.DataFrame) -> int:
-    """Rows for which the view's join picks a value that was not yet known."""
+    """Rows for which the view's join picks a value that was not yet known.
+
+    Of two values equally near, the earlier one is taken: the count is the leak's least size.
+    """
     at = as_utc(project.events.prediction_time).alias("_at")
-    left = events.lazy().select(*view.entity, at).drop_nulls().sort("_at")
-    right = view_values(name, view, table).select("valid_from", *view.entity).sort("valid_from")
-    joined = left.join_asof(
-        right,
-        left_on="_at",
-        right_on="valid_from",
-        by=view.entity,
-        strategy=view.join,
-        coalesce=False,
-        check_sortedness=False,
-    )
-    return int(joined.filter(pl.col("valid_from") > pl.col("_at")).select(pl.len()).collect().item())
+    rows = events.lazy().select(*view.entity, at).drop_nulls().sort("_at")
+    times = view_values(name, view, table).select("valid_from", *view.entity).sort("valid_from")
+    for strategy in ("backward", "forward"):
+        rows = rows.join_asof(
+            times.rename({"valid_from": strategy}),
+            left_on="_at",
+            right_on=strategy,
+            by=view.entity,
+            strategy=strategy,
+            coalesce=False,
+            check_sortedness=False,
+        )
+    ahead, behind = pl.col("forward") - pl.col("_at"), pl.col("_at") - pl.col("backward")
+    future = ahead > timedelta(0)
+    if view.join == "nearest":
+        future = future & (behind.is_null() | (ahead < behind))
+    return int(rows.select(future.sum()).collect().item())
 
 
 def split_test(project: Project, frame: pl.DataFrame) -> LeakTest:
