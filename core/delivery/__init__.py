@@ -1,0 +1,1 @@
+"""Delivery: payloads, packages, the offline runtime, and targets reached over SSH."""
