@@ -162,12 +162,21 @@ class Resampler:
 
 
 def bootstrap(
-    label: Any, score: Any, threshold: float, *, times: int = 200, seed: int = 7, confidence: float = 0.95
+    label: Any,
+    score: Any,
+    threshold: float,
+    *,
+    times: int = 200,
+    seed: int = 7,
+    confidence: float = 0.95,
+    cost_fp: float = 1.0,
+    cost_fn: float = 1.0,
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals (Efron 1979) of all metrics but ROC-AUC, from one set of resamples.
 
     Returns:
-        Name to (low, high) for average_precision, brier, log_loss, accuracy, precision, recall and f1.
+        Name to (low, high) for average_precision, brier, log_loss, accuracy, precision,
+        recall, f1 and expected_cost (mean cost of a row).
     """
     y, s = arrays(label, score)
     sampler = Resampler(y, s)
@@ -175,7 +184,7 @@ def bootstrap(
     cells = np.column_stack([called & y, called & ~y, ~called & y, ~called & ~y]).astype(np.float64)
     parts: dict[str, list[Floats]] = {}
     for weights in resample_weights(y.size, times, seed):
-        made = sampler.replicates(weights) | _calls(weights @ cells)
+        made = sampler.replicates(weights) | _calls(weights @ cells, cost_fp, cost_fn)
         for name, values in made.items():
             parts.setdefault(name, []).append(values)
     return {name: percentiles(np.concatenate(values), confidence) for name, values in parts.items()}
@@ -187,13 +196,14 @@ def percentiles(values: Floats, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _calls(counts: Floats) -> dict[str, Floats]:
-    """Accuracy, precision, recall and f1 from counts of shape (k, 4): tp, fp, fn, tn."""
+def _calls(counts: Floats, cost_fp: float, cost_fn: float) -> dict[str, Floats]:
+    """Accuracy, precision, recall, f1 and mean cost from counts of shape (k, 4): tp, fp, fn, tn."""
     tp, fp, fn, tn = counts.T
     return {
         "accuracy": (tp + tn) / (tp + fp + fn + tn),
         "precision": tp / np.maximum(tp + fp, 1.0),
         "recall": tp / np.maximum(tp + fn, 1.0),
+        "expected_cost": (fp * cost_fp + fn * cost_fn) / (tp + fp + fn + tn),
         "f1": 2 * tp / np.maximum(2 * tp + fp + fn, 1.0),
     }
 
