@@ -97,15 +97,15 @@ class Transformer:
 
         View features are columns of ``frame`` by name; an absent one is null.
         """
-        return self._evaluated(frame).select(self._typed)
+        out = self._evaluated(frame)
+        absent = [pl.lit(None).alias(name) for name in self._direct.values() if name not in out.columns]
+        return out.with_columns(absent).select(self._typed)
 
     def _evaluated(self, frame: pl.DataFrame) -> pl.DataFrame:
         try:
             out = frame.with_columns_seq(self._exprs) if self._exprs else frame
         except pl.exceptions.PolarsError as error:
             raise InputError("A feature cannot be computed from these rows", detail=first_line(error)) from error
-        absent = [pl.lit(None).alias(name) for name in self._direct.values() if name not in out.columns]
-        out = out.with_columns(absent) if absent else out
         found = out.schema
         if found not in self._accepted:
             self._refuse_types(found)
@@ -115,7 +115,7 @@ class Transformer:
     def _refuse_types(self, schema: pl.Schema) -> None:
         problems = []
         for feature in self.contract.features:
-            kind = type_class(schema[self._direct.get(feature.name, _PREFIX + feature.name)])
+            kind = type_class(schema.get(self._direct.get(feature.name, _PREFIX + feature.name), pl.Null()))
             allowed = ("int", "float", "bool") if feature.kind == "number" else ("text", "int", "bool")
             if kind not in (*allowed, "no values"):
                 problems.append(Problem(what=f"is {kind}", where=f"feature {feature.name}", expected=feature.kind))
@@ -144,7 +144,7 @@ class Transformer:
         """Matrix of a few rows, cell by cell; ``columns`` names the cells of rows that are dicts."""
         out = np.empty((len(rows), len(self.names)), dtype=np.float32)
         for i, row in enumerate(rows):
-            cells = row if columns is None else [row[column] for column in columns]
+            cells = row if columns is None else [row.get(column) for column in columns]
             for j, (feature, value) in enumerate(zip(self.contract.features, cells, strict=True)):
                 if feature.kind == "category":
                     levels = self._levels[feature.name]
