@@ -141,7 +141,8 @@ class RequestValidator:
         """
         faults = _Faults(self._personal)
         columns = self._decode(rows, faults)
-        frame = pl.DataFrame(columns, schema=self._schema)
+        # By rows: a column of aware datetimes takes the constructor four times as long by columns.
+        frame = pl.DataFrame(list(zip(*columns.values(), strict=True)), schema=self._schema, orient="row")
         found = faults.results(len(rows), self._expected)
         results = found + self._check(frame, columns)
         return frame, ValidationReport(table=self.contract.model, rows=len(rows), results=results)
