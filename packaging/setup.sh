@@ -11,7 +11,8 @@ stamp=.venv/.plimsoll-setup
 say() { printf '%s\n' "$*" >&2; }
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    say "Plimsoll needs Python 3.11 or newer; '$python' is $("$python" --version 2>&1 || echo 'not there')."
+    found=$("$python" --version 2>/dev/null) || found='not there'
+    say "Plimsoll needs Python 3.11 or newer; '$python' is $found."
     say "Install it and call again, or name another interpreter: make setup PYTHON=python3.12"
     exit 1
 fi

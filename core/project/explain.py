@@ -76,16 +76,15 @@ def _one(item: Any, place: Place) -> Problem:
         return Problem(f"{key!r} is not a valid name", place(path[:-1]), NAME_WORDS, _better_name(key))
     if kind == "literal_error":
         choices = [text.strip("'") for text in re.split(r", | or ", str(context["expected"]))]
+        expected = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
         hint = nearest(str(value), choices)
-        return Problem(
-            f"{name} is {value!r}", where, f"one of {', '.join(choices)}", hint if hint[:3] == "Did" else "Use one"
-        )
+        return Problem(f"{name} is {value!r}", where, expected, hint if hint.startswith("Did") else "")
     if kind == "string_pattern_mismatch":
         is_name = "[a-z]" in str(context.get("pattern"))
         words = NAME_WORDS if is_name else "a whole number and s, m, h or d, such as 36h"
         return Problem(f"{name} is {value!r}", where, words, _better_name(str(value)) if is_name else "")
     expected = _PLAIN_TYPES.get(kind) or _bound(context) or item["msg"].removeprefix("Input should be ")
-    return Problem(f"{name} is {_short(value)}", where, expected, _remedy(path, kind))
+    return Problem(f"{name} is {_short(value)}", where, expected, "Put it in quotes" if kind == "string_type" else "")
 
 
 def _without_branches(loc: tuple[str | int, ...]) -> Path_:
@@ -96,12 +95,6 @@ def _without_branches(loc: tuple[str | int, ...]) -> Path_:
 def _bound(context: dict[str, Any]) -> str:
     words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
     return " and ".join(f"{words[key]} {context[key]}" for key in words if key in context)
-
-
-def _remedy(path: Path_, kind: str) -> str:
-    if kind in ("string_type",) and path:
-        return "Put it in quotes" if path[-1] not in fields_at(path[:-1]) else ""
-    return ""
 
 
 def _better_name(text: str) -> str:

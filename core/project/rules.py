@@ -85,23 +85,23 @@ def targets(doc: Document) -> Problems:
         url = doc.text("targets", name, "url")
         reason = _url_problem(url) if url else ""
         if reason:
-            yield doc.problem(("targets", name, "url"), f"{reason}: {url!r}", "ssh://user@host:port/path")
+            yield doc.problem(("targets", name, "url"), f"Target {name!r}: {reason}", "ssh://user@host:port/path")
 
 
 def _url_problem(url: str) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        return str(error)
+    except ValueError:
+        return "the address is not a URL"
     if parts.scheme not in TARGET_SCHEMES:
-        return "The address has no scheme that is known (" + ", ".join(TARGET_SCHEMES) + ")"
+        return "the address has no scheme that is known (" + ", ".join(TARGET_SCHEMES) + ")"
     if parts.password:
-        return "The address holds a password; keys and the keyring serve for that"
+        return "the address holds a password; keys and the keyring serve for that"
     if parts.scheme != "file" and not parts.hostname:
-        return "The address has no host"
+        return "the address has no host"
     if parts.scheme in ("ssh", "file") and parts.path in ("", "/"):
-        return "The address has no folder"
+        return "the address has no folder"
     return ""
 
 

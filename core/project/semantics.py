@@ -126,7 +126,7 @@ def expressions(doc: Document) -> Problems:
         try:
             parse_expression(text, who=who)
         except InputError as error:
-            yield doc.problem(path, error.headline, remedy=" ".join(filter(None, (error.detail, error.remedy))))
+            yield doc.problem(path, error.headline, remedy=". ".join(filter(None, (error.detail, error.remedy))))
 
 
 def _expression_paths(doc: Document) -> Iterator[tuple[Path_, str]]:
