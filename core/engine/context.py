@@ -41,7 +41,7 @@ class Context:
         self.rows: list[Fact] = []
         self.new_jobs: list[str] = []
         self._passphrase = passphrase
-        self._base = (head(session).seq + 1) * 100_000
+        self._seq = head(session).seq + 1
 
     def add(self, table: type[F], prefix: str, /, *, id: str = "", **values: Any) -> F:
         """Add a fact; its id, time and author are filled in."""
@@ -60,12 +60,16 @@ class Context:
             aspect=aspect,
             state=state,
             reason=reason,
-            order=self._base + len(self.rows),
+            order=self._seq * 100_000 + len(self.rows),
         )
 
     def edge(self, source: str, result: str, role: str) -> None:
         """Record that ``source`` was used to make ``result``."""
         self.add(Edge, "ed", source=source, result=result, role=role)
+
+    def ledger_seq(self) -> int:
+        """The number that this operation's ledger entry will have: it only ever grows."""
+        return self._seq
 
     def signing_key(self) -> Ed25519PrivateKey:
         """The actor's private key, unsealed for this one act with the passphrase that came with it."""

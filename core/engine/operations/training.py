@@ -76,8 +76,13 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
         settings=outcome.params["candidate"]["settings"],
         inputs={**outcome.params["lineage"], "code": outcome.params["code"]},
         environment=environment,
-        metrics=result["metrics"],
-        resources=outcome.resources,
+        metrics=outcome.value["metrics"],
+        resources={
+            **outcome.resources,
+            "determinism": result["determinism"],
+            "rounds": result["rounds"],
+            "resumed_from": result["resumed_from"],
+        },
         artefacts=artefacts,
         started_at=context.now - timedelta(seconds=outcome.seconds),
         seconds=outcome.seconds,
@@ -87,7 +92,7 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
     return Done(
         subject=row.id,
         summary=f"{row.name}: " + ", ".join(f"{name} {value:.4f}" for name, value in headline(row.metrics)),
-        result={"run": row.id, **artefacts, "metrics": result["metrics"]},
+        result={"run": row.id, **artefacts, "metrics": row.metrics},
     )
 
 

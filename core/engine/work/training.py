@@ -10,6 +10,7 @@ from core.engine.workfolder import JobFolder
 from core.kernel.digests import strict_json
 from core.kernel.progress import Progress
 from core.project.schema import Candidate, Evaluation, Project
+from core.training.records import TrainResult
 
 
 def build_features(folder: JobFolder, progress: Progress) -> dict[str, Any]:
@@ -52,7 +53,24 @@ def train_candidate(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         folder.path,
         progress,
     )
-    return {"result": result.plain(), "environment": environment.plain()}
+    return {"result": result.plain(), "environment": environment.plain(), "metrics": figures(result)}
+
+
+def figures(result: TrainResult) -> dict[str, float]:
+    """The run's figures under the names that gates, tables and filters use."""
+    out = {
+        "onnx.parity_max": result.parity.max_difference,
+        "onnx.parity_rows": float(result.parity.rows),
+        "inference.p50_us": result.latency.p50_us,
+        "inference.p99_us": result.latency.p99_us,
+        "model.bytes": float(result.model_bytes),
+        "train.rows": float(result.rows),
+        "train.rounds": float(result.rounds),
+    }
+    for quality in result.quality:
+        for name in ("roc_auc", "brier", "log_loss"):
+            out[f"{quality.split}.{name}"] = getattr(quality, name)
+    return out
 
 
 def evaluate_model(folder: JobFolder, progress: Progress) -> dict[str, Any]:
