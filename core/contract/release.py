@@ -132,6 +132,7 @@ class VerifiedRelease(Record):
     payload: str
     approved_by: list[str]
     problems: list[str]
+    dossier: str = ""
 
     @property
     def ok(self) -> bool:

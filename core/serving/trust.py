@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.contract.release import TRUST_ROOT_TYPE, TrustRoot
+from core.contract.signoffs import CLOCK_TOLERANCE, raw_public_key
 from core.kernel.clock import parse_utc
 from core.kernel.digests import strict_json
 from core.kernel.envelope import Envelope, verify_statement
-from core.kernel.errors import InputError, Problem, Refused
+from core.kernel.errors import Problem, Refused
 from core.serving.layout import STATE_LIMIT, read_limited
-
-CLOCK_TOLERANCE = timedelta(hours=1)  # targets that are offline drift; more than this is a wrong clock
-
-
-def key_bytes(text: str) -> bytes:
-    """A public key's 32 raw bytes from base64 or from 64 hex digits.
-
-    Raises:
-        InputError: when it is neither.
-    """
-    try:
-        raw = bytes.fromhex(text) if re.fullmatch(r"[0-9a-fA-F]{64}", text) else base64.b64decode(text, validate=True)
-    except ValueError:
-        raw = b""
-    if len(raw) != 32:
-        raise InputError("This is not an Ed25519 public key", detail=text[:80])
-    return raw
 
 
 def read_trust(path: Path, console_public_key: str | bytes | None = None) -> TrustRoot:
@@ -43,8 +25,8 @@ def read_trust(path: Path, console_public_key: str | bytes | None = None) -> Tru
     """
     envelope = Envelope.read(strict_json(read_limited(path, STATE_LIMIT)), where=path.name)
     trust = TrustRoot.read(envelope.statement(), where=path.name)
-    named = key_bytes(trust.console_key)
-    expected = key_bytes(console_public_key) if isinstance(console_public_key, str) else console_public_key
+    named = raw_public_key(trust.console_key)
+    expected = raw_public_key(console_public_key) if isinstance(console_public_key, str) else console_public_key
     if expected is not None and named != expected:
         raise Refused(
             "The trust root names another console key than the one that is pinned",

@@ -10,35 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.contract.release import (
-    SIGN_OFF_TYPE,
-    Dossier,
-    PayloadManifest,
-    SignOff,
-    TrustedKey,
-    TrustRoot,
-    VerifiedRelease,
-)
-from core.kernel.clock import parse_utc
+from core.contract.release import Dossier, PayloadManifest, TrustRoot, VerifiedRelease
+from core.contract.signoffs import add_up, judge_sign_offs
 from core.kernel.digests import digest_json, strict_json
-from core.kernel.envelope import Envelope, verify_statement
+from core.kernel.envelope import Envelope
 from core.kernel.errors import PlimsollError, Problem
 from core.serving.inventory import inventory_problems
 from core.serving.layout import read_limited
-from core.serving.trust import CLOCK_TOLERANCE, key_bytes, trust_problems
+from core.serving.trust import trust_problems
 
 DOCUMENT_LIMIT = 16 * 1024 * 1024
 SIGNATURE_LIMIT = 256 * 1024
 MOST_SIGNATURES = 100
-
-
-class _Tally:
-    """What the sign-offs of one release add up to while they are read."""
-
-    def __init__(self) -> None:
-        self.wrong: list[Problem] = []
-        self.uncounted: list[Problem] = []
-        self.approvers: dict[str, bytes] = {}
 
 
 def verify_release(folder: Path, trust: TrustRoot, *, now: datetime, environment: str) -> VerifiedRelease:
@@ -58,18 +41,14 @@ def verify_release(folder: Path, trust: TrustRoot, *, now: datetime, environment
         return _verdict(release, "", [], problems)
     problems += inventory_problems(folder, manifest)
     try:
-        payload, digest = digest_json(manifest_json["payload"]), digest_json(dossier_json)
+        payload, digest = digest_json(manifest_json["payload"]), dossier.fingerprint()
     except PlimsollError as error:
         return _verdict(release, "", [], [*problems, Problem(f"{error.headline}: {error.detail}", where=folder.name)])
     problems += _binding(manifest_json, payload, digest, dossier, folder)
     problems += _dossier_problems(dossier, trust, environment)
-    tally = _count(folder / "signatures", dossier, digest, trust, now)
-    needed = max(trust.approvals, dossier.approvals_needed, 1)
-    problems += tally.wrong
-    if len(tally.approvers) < needed:
-        short = f"{len(tally.approvers)} valid approvals by different people with different keys"
-        problems += [*tally.uncounted, Problem(short, where="signatures", expected=f"at least {needed}")]
-    return _verdict(release, dossier.payload, sorted(tally.approvers), problems)
+    approved_by, found = _sign_off_problems(folder / "signatures", dossier, trust, now)
+    verdict = _verdict(release, dossier.payload, approved_by, problems + found)
+    return verdict.model_copy(update={"dossier": digest})
 
 
 def _verdict(release: str, payload: str, people: list[str], problems: list[Problem]) -> VerifiedRelease:
@@ -141,99 +120,45 @@ def _dossier_problems(dossier: Dossier, trust: TrustRoot, environment: str) -> l
     return found
 
 
-def _count(folder: Path, dossier: Dossier, digest: str, trust: TrustRoot, now: datetime) -> _Tally:
-    """Read every sign-off and count those of different people and different public keys."""
-    tally = _Tally()
+def _sign_off_problems(
+    folder: Path, dossier: Dossier, trust: TrustRoot, now: datetime
+) -> tuple[list[str], list[Problem]]:
+    """Who approved, and what is wrong: by the same rules as the console (:mod:`core.contract.signoffs`)."""
+    problems: list[Problem] = []
+    names, envelopes = _envelopes(folder, problems)
+    verdicts = judge_sign_offs(dossier, envelopes, trust, now)
+    tally = add_up(dossier, verdicts, trust)
+    for name, verdict in zip(names, verdicts, strict=True):
+        who = f"{verdict.name}: " if verdict.name else ""
+        if verdict.false or (not verdict.counts and not tally.complete):
+            problems.append(Problem(f"{who}{verdict.reason}", where=name))
+        elif verdict.meaning == "reject":
+            problems.append(Problem(f"{who}rejected this release: {verdict.comment}", where=name))
+        if verdict.key_id and name != f"signatures/{verdict.key_id}.json":
+            problems.append(Problem("the file is not named after the key", where=name, expected=verdict.key_id))
+    if len(tally.approved_by) < tally.needed:
+        short = f"{len(tally.approved_by)} approvals by different people count"
+        problems.append(Problem(short, where="signatures", expected=f"at least {tally.needed}"))
+    return tally.approved_by, problems
+
+
+def _envelopes(folder: Path, problems: list[Problem]) -> tuple[list[str], list[Envelope]]:
+    """The readable signature files, by name; the others become problems."""
     paths = sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
     if len(paths) > MOST_SIGNATURES:
-        tally.wrong.append(Problem(f"more than {MOST_SIGNATURES} signatures", where="signatures"))
-        return tally
+        problems.append(Problem(f"more than {MOST_SIGNATURES} signatures", where="signatures"))
+        return [], []
+    names: list[str] = []
+    envelopes: list[Envelope] = []
     for path in paths:
         where = f"signatures/{path.name}"
         try:
-            sign_off, key = _signed(path, trust)
+            envelope = Envelope.read(strict_json(read_limited(path, SIGNATURE_LIMIT)), where=path.name)
         except PlimsollError as error:
-            lines = [item.line() for item in error.problems]
-            tally.wrong.append(Problem("; ".join([error.headline, *lines]), where=where))
+            problems.append(
+                Problem("; ".join([error.headline, *(item.line() for item in error.problems)]), where=where)
+            )
             continue
-        _judge(sign_off, key, dossier, digest, trust, now, where, tally)
-    return tally
-
-
-def _signed(path: Path, trust: TrustRoot) -> tuple[SignOff, TrustedKey]:
-    """The sign-off in a file and the trusted key that signed it.
-
-    Raises:
-        PlimsollError: malformed, by an unknown key, not verifying, or naming another key.
-    """
-    envelope = Envelope.read(strict_json(read_limited(path, SIGNATURE_LIMIT)), where=path.name)
-    keys = {key.key_id: key for key in trust.keys}
-    publics = {key.key_id: key_bytes(key.public_key) for key in trust.keys}
-    good = verify_statement(envelope, SIGN_OFF_TYPE, publics)
-    sign_off = SignOff.read(envelope.statement(), where=path.name)
-    if good != [sign_off.key_id] or len(envelope.signatures) != 1 or path.name != f"{sign_off.key_id}.json":
-        raise PlimsollError("The sign-off names another key than the one that signed it")
-    return sign_off, keys[sign_off.key_id]
-
-
-def _judge(
-    sign_off: SignOff,
-    key: TrustedKey,
-    dossier: Dossier,
-    digest: str,
-    trust: TrustRoot,
-    now: datetime,
-    where: str,
-    tally: _Tally,
-) -> None:
-    """Put one verified sign-off where it belongs: wrong, not counted, or an approval."""
-    wrong = [Problem(f"{key.name}: {text}", where=where) for text in _mismatches(sign_off, dossier, digest, now)]
-    tally.wrong += wrong
-    if sign_off.meaning == "reject":
-        tally.wrong.append(Problem(f"{key.name} rejected this release: {sign_off.comment}", where=where))
-    if wrong or sign_off.meaning != "approve":
-        return
-    public = key_bytes(key.public_key)
-    if why := _uncounted(sign_off, key, public, dossier, trust, now, tally):
-        tally.uncounted.append(Problem(f"the approval by {key.name} does not count: {why}", where=where))
-    else:
-        tally.approvers[key.person] = public
-
-
-def _mismatches(sign_off: SignOff, dossier: Dossier, digest: str, now: datetime) -> list[str]:
-    """What a sign-off says that is not true of this release."""
-    found = []
-    if sign_off.dossier != digest:
-        found.append("the sign-off is for another dossier")
-    if sign_off.release != dossier.release:
-        found.append(f"the sign-off is for release {sign_off.release}")
-    if sign_off.environment != dossier.environment:
-        found.append(f"the sign-off is for environment {sign_off.environment}")
-    if sign_off.policy_digest != dossier.policy_digest:
-        found.append("the sign-off was given under another policy")
-    try:
-        if parse_utc(sign_off.signed_at) > now + CLOCK_TOLERANCE:
-            found.append("the sign-off was given in the future: check the clock")
-        parse_utc(sign_off.expires_at)
-    except ValueError:
-        found.append("the sign-off's times cannot be read")
-    return found
-
-
-def _uncounted(
-    sign_off: SignOff, key: TrustedKey, public: bytes, dossier: Dossier, trust: TrustRoot, now: datetime, tally: _Tally
-) -> str | None:
-    """Why a true approval does not count towards the threshold; None when it does."""
-    if key.revoked_at is not None:
-        return f"the key was revoked at {key.revoked_at}"
-    if parse_utc(sign_off.expires_at) <= now:
-        return f"it expired at {sign_off.expires_at}"
-    if not set(key.roles) & set(trust.approver_roles):
-        return f"none of the roles {', '.join(key.roles) or '(none)'} may approve"
-    if key.person in (dossier.author_person, dossier.author) or sign_off.signer == dossier.author:
-        return "the author of a release cannot approve it"
-    if key.person in tally.approvers:
-        return "the same person approved already"
-    if public in tally.approvers.values():
-        return "the same public key approved already under another id"
-    return None
+        names.append(where)
+        envelopes.append(envelope)
+    return names, envelopes
