@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# NEL..: controls; the bidirectional and invisible format characters would reorder or hide what is read
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&:@$])")
-_LEADING = re.compile(r"^(\s*)([-=]|\d+\.)")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#!|<>~&:@$])")
+_LEADING = re.compile(r"^(\d*)([-+=.])")  # a list or an underline at the start of a line
 LONGEST = 2_000
 
 
