@@ -8,16 +8,19 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from core.delivery.agent_call import call
 from core.delivery.records import CommandAnswer, LogBatch, LogPart, ServerAddress, TargetStatus
 from core.delivery.ssh import Remote
-from core.delivery.target import exclusive
-from core.kernel.errors import Conflict, PlimsollError, SystemFault, error_from_dict
+from core.delivery.target import exclusive, send_bytes
+from core.kernel.digests import canonical_json
+from core.kernel.envelope import Envelope
+from core.kernel.errors import Conflict, InputError, PlimsollError, Problem, Refused, SystemFault, error_from_dict
 from core.kernel.progress import Progress
 
 COMMAND_S = 300.0
+ORDER = "incoming/rollback-order.json"
 MOST_LOG = 64 << 20
 
 
@@ -30,16 +33,33 @@ def contract_and_golden_test(remote: Remote, release: str) -> list[CommandAnswer
     return [_serving(remote, verb, "--release", release) for verb in ("verify", "golden")]
 
 
-def switch(remote: Remote, release: str, *arguments: str) -> CommandAnswer:
-    """Make a release current: the target proves it again first, then renames one link."""
+def switch(remote: Remote, release: str, by: str) -> CommandAnswer:
+    """Make a release current: the target proves it again first, then renames one link. ``by`` goes into its history."""
     with exclusive(remote):
-        return _serving(remote, "switch", "--release", release, *arguments)
+        return _serving(remote, "switch", "--release", release, "--by", by)
 
 
-def rollback(remote: Remote, *arguments: str) -> CommandAnswer:
-    """Go back to the release before (or ``--release ID``); the target proves that one again, too."""
+def rollback(remote: Remote, by: str, to: str | None = None, order: Envelope | None = None) -> CommandAnswer:
+    """Go back to the release before (or ``to``); the target proves that one again, too.
+
+    A release that never served on this target needs ``order``, a command that the console signed.
+    """
+    named = ["--to", to] if to else []
     with exclusive(remote):
-        return _serving(remote, "rollback", *arguments)
+        if order is not None:
+            send_bytes(remote, ORDER, canonical_json(order.plain()))
+            named += ["--order", f"{remote.spec.root}/{ORDER}"]
+        return _serving(remote, "rollback", "--by", by, *named)
+
+
+def kill(remote: Remote, by: str, reason: str) -> CommandAnswer:
+    """Pull the kill switch: inference answers 503 from the next request on. Takes no lock: it must always work."""
+    return _serving(remote, "kill", "--by", by, "--reason", reason)
+
+
+def revive(remote: Remote, by: str) -> CommandAnswer:
+    """Release the kill switch."""
+    return _serving(remote, "revive", "--by", by)
 
 
 def start_server(remote: Remote, port: int = 0, wait_s: float = 30.0) -> int:
@@ -113,6 +133,31 @@ def fetch_logs(remote: Remote, since: dict[str, int], into: Path, progress: Prog
     return LogBatch(parts=parts, offsets=offsets, more=head["more"])
 
 
+def push_features(remote: Remote, views: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Bring feature values to the online store of a running server; returns rows written for each view.
+
+    ``views`` maps a view to ``{"entity": [names], "features": [names], "rows": [[valid_from, key…, value…]]}``;
+    ``valid_from`` is ISO 8601 text or seconds since 1970. The same rows twice change nothing.
+
+    Raises:
+        InputError: the target refused the rows; nothing was written. Conflict: no server runs.
+    """
+    import httpx
+
+    with server_address(remote) as server:
+        try:
+            with httpx.Client(trust_env=False, timeout=120) as client:
+                headers = {"Authorization": f"Bearer {server.token}"}
+                answer = client.post(f"{server.url}/v2/plimsoll/features", json=views, headers=headers)
+        except httpx.HTTPError as error:
+            raise SystemFault(f"The server on {remote.spec.name} did not answer", detail=str(error)) from error
+    if answer.status_code != 200:
+        detail = str(_json(answer.text).get("error", answer.text))[:2000]
+        raise InputError(f"{remote.spec.name} refused the feature values", detail=detail)
+    counts = _json(answer.text)["upserted"]
+    return {str(name): int(rows) for name, rows in dict(counts).items()}  # type: ignore[call-overload]
+
+
 def _put(stream: BinaryIO, block: bytes) -> None:
     stream.write(block)
 
@@ -158,6 +203,10 @@ def _json(text: str) -> dict[str, object]:
 
 
 def _failure(remote: Remote, verb: str, code: int, answer: dict[str, object], said: str) -> PlimsollError:
+    if isinstance(answer.get("problems"), list) and "headline" not in answer:
+        problems = [Problem(str(line)) for line in list(answer["problems"])]  # type: ignore[call-overload]
+        release = answer.get("release", "")
+        return Refused(f"{remote.spec.name} refuses the release {release}", where=remote.spec.name, problems=problems)
     if "headline" not in answer:
         kind = {1: "AnswerIsNo", 2: "InputError", 3: "Refused"}.get(code, "SystemFault")
         answer = {"error": kind, "headline": f"{verb} failed on {remote.spec.name}", "detail": said}

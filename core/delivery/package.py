@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from core.kernel.digests import canonical_json, strict_json
 from core.kernel.envelope import Envelope
 from core.kernel.errors import InputError, Refused
 
+RELEASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LARGEST_JSON = 16 * 1024 * 1024
 
 
@@ -63,6 +65,8 @@ def read_package(path: Path) -> PackageInfo:
     try:
         head = strict_json(_member(path, "manifest.json"))
         dossier = Dossier.read(strict_json(_member(path, "dossier.json")), where="dossier.json")
+        if not RELEASE_NAME.fullmatch(dossier.release):
+            raise InputError("The package's release has a name that cannot be a folder", where=str(path))
         written = measure(path)
         return PackageInfo(
             path=str(path),

@@ -114,7 +114,7 @@ def prepare(remote: Remote, trust: Envelope) -> TrustRoot:
             return root
         if there is not None:
             check_succession(Envelope.read(strict_json(base64.b64decode(there)), where="trust.json"), trust)
-        _send_bytes(remote, "trust.json", body, 0o644)
+        send_bytes(remote, "trust.json", body, 0o644)
     return root
 
 
@@ -202,6 +202,8 @@ def _blocks(path: Path, size: int, progress: Progress) -> Iterator[bytes]:
             progress.step(sent, size, f"sending {path.name}")
 
 
-def _send_bytes(remote: Remote, to: str, body: bytes, mode: int) -> None:
+def send_bytes(remote: Remote, to: str, body: bytes, mode: int = 0o600) -> None:
+    """Put a small file into the target's root, whole or not at all."""
     sha256 = hashlib.sha256(body).hexdigest()
-    call(remote, "receive", [body], path=to, size=len(body), sha256=sha256, mode=mode)
+    with exclusive(remote):
+        call(remote, "receive", [body], path=to, size=len(body), sha256=sha256, mode=mode)

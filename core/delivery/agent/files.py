@@ -44,7 +44,7 @@ def layout(root: Path, _: Params) -> Params:
 
 def read_small(root: Path, params: Params) -> Params:
     """One small file of the root, base64; null when it isn't there."""
-    path = inside(root, params["path"])
+    path = inside(root, *params["path"].split("/"))
     if not path.is_file():
         return {"content": None}
     if path.stat().st_size > 16 * BLOCK:
@@ -54,7 +54,7 @@ def read_small(root: Path, params: Params) -> Params:
 
 def receive(root: Path, params: Params) -> Params:
     """Take ``size`` bytes from standard input; they become ``path`` only if they have the right SHA-256."""
-    path = inside(root, params["path"])
+    path = inside(root, *params["path"].split("/"))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sweep(root)
     part = root / "incoming" / (path.name + ".part")

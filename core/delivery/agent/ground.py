@@ -20,11 +20,10 @@ class AgentError(Exception):
         self.answer = {"error": kind, "headline": headline, "detail": detail, "remedy": remedy}
 
 
-def inside(root: Path, relative: str) -> Path:
-    """A path under the root, from a plain relative name."""
-    parts = relative.split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise AgentError("Refused", "A path leads out of the target's root", relative)
+def inside(root: Path, *parts: str) -> Path:
+    """A path under the root, from plain names."""
+    if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in parts):
+        raise AgentError("Refused", "A path leads out of the target's root", "/".join(parts))
     return root.joinpath(*parts)
 
 

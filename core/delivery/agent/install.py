@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 from core.delivery.agent.files import sha256
-from core.delivery.agent.ground import BLOCK, AgentError, Params, current, point, run, runtime_env, tail
+from core.delivery.agent.ground import BLOCK, AgentError, Params, current, inside, point, run, runtime_env, tail
 
 UNPACK = """
 import sys
@@ -86,14 +86,14 @@ def smoke(folder: Path) -> None:
 
 def release_there(root: Path, params: Params) -> Params:
     """The digest of a release's manifest on the target; null when the release isn't there."""
-    path = root / "releases" / params["release"] / "manifest.json"
+    path = inside(root, "releases", params["release"]) / "manifest.json"
     return {"manifest": sha256(path) if path.is_file() else None}
 
 
 def unpack_release(root: Path, params: Params) -> Params:
     """Unpack a received package through the runtime's own reader; the same release twice is fine."""
-    final, tar = root / "releases" / params["release"], root / "incoming" / params["tar"]
-    staging = root / "incoming" / (params["release"] + ".folder")
+    final, tar = inside(root, "releases", params["release"]), inside(root, "incoming", params["tar"])
+    staging = inside(root, "incoming", params["release"] + ".folder")
     shutil.rmtree(str(staging), ignore_errors=True)
     try:
         done = run([sys.executable, "-P", "-s", "-c", UNPACK, str(tar), str(staging)], 900, runtime_env(current(root)))
