@@ -1,0 +1,1 @@
+"""The lineage graph: layout, scene, view."""

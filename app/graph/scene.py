@@ -1,0 +1,153 @@
+"""One item that draws all nodes and edges: plain shapes when far away, only what is in view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+
+from app.graph.layout import Placed
+from app.theme import style
+from app.theme.states import look_of, paint_glyph
+
+WIDTH, HEIGHT = 184.0, 44.0
+FAR = 0.35
+NEAR = 0.55
+
+
+@dataclass(frozen=True)
+class Node:
+    """One thing in the graph."""
+
+    id: str
+    kind: str
+    label: str
+    state: str = ""
+
+
+class GraphItem(QGraphicsItem):
+    """The whole graph as one item."""
+
+    def __init__(self, nodes: list[Node], placed: Placed) -> None:
+        super().__init__()
+        self.nodes = nodes
+        self.placed = placed
+        self.chosen = -1
+        self._near: set[int] = set()
+        self._box = self._bounds()
+        ends = placed.positions[placed.edges] if len(placed.edges) else np.zeros((0, 2, 2))
+        self._low, self._high = ends.min(axis=1), ends.max(axis=1)
+        self._paths: dict[int, QPainterPath] = {}
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
+
+    def _bounds(self) -> QRectF:
+        if not self.nodes:
+            return QRectF()
+        low, high = self.placed.positions.min(axis=0), self.placed.positions.max(axis=0)
+        box = QRectF(QPointF(*low), QPointF(*high))
+        return box.adjusted(-WIDTH / 2 - 12, -HEIGHT / 2 - 12, WIDTH / 2 + 12, HEIGHT / 2 + 12)
+
+    def boundingRect(self) -> QRectF:
+        return self._box
+
+    def box_of(self, node: int) -> QRectF:
+        """The rectangle of a node."""
+        x, y = self.placed.positions[node]
+        return QRectF(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT)
+
+    def node_at(self, at: QPointF) -> int:
+        """The node under a point, or -1; one numpy comparison however many there are."""
+        if not self.nodes:
+            return -1
+        away = np.abs(self.placed.positions - (at.x(), at.y()))
+        hits = np.flatnonzero((away[:, 0] <= WIDTH / 2) & (away[:, 1] <= HEIGHT / 2))
+        return int(hits[0]) if len(hits) else -1
+
+    def choose(self, node: int) -> None:
+        """Mark a node and what touches it."""
+        self.chosen = node
+        edges = self.placed.edges
+        touching = np.flatnonzero((edges == node).any(axis=1)) if len(edges) else np.empty(0, dtype=np.int64)
+        self._near = {int(e) for e in touching}
+        self.update()
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        scale = option.levelOfDetailFromTransform(painter.worldTransform())
+        view = option.exposedRect.adjusted(-8, -8, 8, 8)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, scale > FAR)
+        self._paint_edges(painter, view, scale)
+        p = self.placed.positions
+        inside = np.flatnonzero(
+            (p[:, 0] > view.left() - WIDTH)
+            & (p[:, 0] < view.right() + WIDTH)
+            & (p[:, 1] > view.top() - HEIGHT)
+            & (p[:, 1] < view.bottom() + HEIGHT)
+        )
+        for node in inside:
+            self._paint_node(painter, int(node), scale)
+
+    def _paint_edges(self, painter: QPainter, view: QRectF, scale: float) -> None:
+        colours = style.current()
+        seen = np.flatnonzero(
+            (self._high[:, 0] > view.left())
+            & (self._low[:, 0] < view.right())
+            & (self._high[:, 1] > view.top())
+            & (self._low[:, 1] < view.bottom())
+        )
+        plain = QPen(QColor(colours.strong_border), 1.2)
+        strong = QPen(QColor(colours.accent), 2)
+        for pen in (plain, strong):
+            pen.setCosmetic(True)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for edge in seen:
+            number = int(edge)
+            painter.setPen(strong if number in self._near else plain)
+            if scale < FAR:
+                a, b = self.placed.positions[self.placed.edges[number]]
+                painter.drawLine(QPointF(a[0] + WIDTH / 2, a[1]), QPointF(b[0] - WIDTH / 2, b[1]))
+            else:
+                painter.drawPath(self._path(number))
+
+    def _path(self, edge: int) -> QPainterPath:
+        path = self._paths.get(edge)
+        if path is None:
+            a, b = self.placed.positions[self.placed.edges[edge]]
+            start, end = QPointF(a[0] + WIDTH / 2, a[1]), QPointF(b[0] - WIDTH / 2, b[1])
+            bend = max(24.0, (end.x() - start.x()) / 2)
+            path = QPainterPath(start)
+            path.cubicTo(start + QPointF(bend, 0), end - QPointF(bend, 0), end)
+            self._paths[edge] = path
+        return path
+
+    def _paint_node(self, painter: QPainter, node: int, scale: float) -> None:
+        colours = style.current()
+        item, box, chosen = self.nodes[node], self.box_of(node), node == self.chosen
+        look = look_of(item.state) if item.state else None
+        if scale < FAR:
+            painter.fillRect(box, QColor(colours.accent if chosen else colours.strong_border))
+            return
+        edge = colours.accent if chosen else colours.strong_border
+        painter.setPen(QPen(QColor(edge), 2 if chosen else 1))
+        painter.setBrush(QColor(colours.accent_tint if chosen else colours.surface))
+        painter.drawRoundedRect(box, 6, 6)
+        if scale < NEAR:
+            return
+        left = box.left() + 12
+        if look is not None:
+            paint_glyph(
+                painter,
+                look.glyph,
+                QRectF(box.right() - 26, box.top() + 15, 14, 14),
+                QColor(colours.tone(look.tone).text),
+            )
+        room = QRectF(left, box.top() + 5, WIDTH - (44 if look else 24), 17)
+        painter.setFont(style.font(style.theme().size - 2))
+        painter.setPen(QColor(colours.muted))
+        painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter), item.kind.replace("_", " ").capitalize())
+        painter.setFont(style.font(bold=chosen))
+        painter.setPen(QColor(colours.text))
+        cut = painter.fontMetrics().elidedText(item.label, Qt.TextElideMode.ElideMiddle, int(room.width()))
+        painter.drawText(room.translated(0, 17), int(Qt.AlignmentFlag.AlignVCenter), cut)

@@ -1,0 +1,1 @@
+"""Themed charts on pyqtgraph. Import :mod:`app.plots.chart` only after the shell is painted."""

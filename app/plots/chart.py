@@ -1,0 +1,217 @@
+"""Draws a chart in the theme, with its table twin and its exports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from app.plots.decimate import min_max
+from app.plots.legend import Legend
+from app.plots.series import Chart, Series
+from app.tables.view import Table
+from app.theme import style
+from app.theme.icons import icon
+from app.widgets.layout import row
+from app.widgets.text import ElidedLabel, Label
+
+pg.setConfigOptions(antialias=True, useOpenGL=False, foreground="#888888", background=None)
+
+
+class ChartView(QWidget):
+    """A chart with heading, legend, menu (table, exports) and a table that says the same."""
+
+    def __init__(self, height: int = 220) -> None:
+        super().__init__()
+        self._chart: Chart | None = None
+        self._heading = Label("", "strong")
+        self._legend = Legend()
+        self._plot = pg.PlotWidget(background=None)
+        self._plot.setMenuEnabled(False)
+        self._plot.hideButtons()
+        self._plot.setMinimumHeight(max(120, height - 60))
+        self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._table = Table("Chart values")
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._plot)
+        self._stack.addWidget(self._table)
+        self._menu = self._make_menu()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(6)
+        outer.addLayout(row(self._heading, None, self._legend, self._menu, gap=12))
+        outer.addWidget(self._stack, 1)
+        self.setMinimumHeight(height)
+        style.theme().changed.connect(self._redraw)
+
+    def _make_menu(self) -> QToolButton:
+        made = QToolButton()
+        made.setIcon(icon("menu"))
+        made.setIconSize(QSize(16, 16))
+        made.setAccessibleName("Chart menu")
+        made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(made)
+        self._twin = menu.addAction("Show as table")
+        self._twin.setCheckable(True)
+        self._twin.toggled.connect(self.show_table)
+        menu.addSeparator()
+        menu.addAction("Export PNG…").triggered.connect(self._ask_png)
+        menu.addAction("Export SVG…").triggered.connect(self._ask_svg)
+        menu.addAction("Export CSV…").triggered.connect(self._ask_csv)
+        made.setMenu(menu)
+        return made
+
+    def sizeHint(self) -> QSize:
+        return QSize(360, self.minimumHeight())
+
+    def show_chart(self, chart: Chart) -> None:
+        """Draw another chart."""
+        self._chart = chart
+        self._heading.setText(chart.title)
+        name = f"Chart: {chart.title}, {chart.y_title} by {chart.x_title}"
+        self.setAccessibleName(name)
+        self._plot.setAccessibleName(name)
+        self._table.setAccessibleName(f"Values of {chart.title}")
+        self._redraw()
+        if self._twin.isChecked():
+            self._table.show_frame(chart.frame())
+
+    def show_table(self, table: bool) -> None:
+        """The table twin instead of the picture, or back."""
+        if table and self._chart is not None:
+            self._table.show_frame(self._chart.frame())
+        self._twin.setChecked(table)
+        self._stack.setCurrentIndex(int(table))
+
+    def _redraw(self) -> None:
+        chart = self._chart
+        self._menu.setIcon(icon("menu"))
+        if chart is None:
+            return
+        palette = style.current()
+        item = self._plot.getPlotItem()
+        item.clear()
+        self._axes(chart)
+        if chart.diagonal:
+            item.plot([0, 1], [0, 1], pen=pg.mkPen(palette.strong_border, width=1, style=Qt.PenStyle.DashLine))
+        if chart.level is not None:
+            pen = pg.mkPen(palette.bad.text, width=1.2, style=Qt.PenStyle.DashLine)
+            item.addItem(pg.InfiniteLine(chart.level[0], angle=0, pen=pen))
+        for one in chart.series:
+            self._draw(one)
+        self._legend.show_series(
+            [(s.name, palette.series[s.colour % len(palette.series)], s.dashed, s.kind) for s in chart.series]
+            if len(chart.series) > 1
+            else [],
+            chart.level[1] if chart.level else "",
+        )
+
+    def _axes(self, chart: Chart) -> None:
+        palette = style.current()
+        item = self._plot.getPlotItem()
+        for side, title in (("bottom", chart.x_title), ("left", chart.y_title)):
+            axis = item.getAxis(side)
+            axis.setPen(pg.mkPen(palette.border))
+            axis.setTextPen(pg.mkPen(palette.muted))
+            axis.setTickFont(style.font(style.theme().size - 2))
+            axis.setStyle(tickLength=0, tickTextOffset=6)
+            axis.label.setFont(style.font(style.theme().size - 1))
+            item.setLabel(side, title, color=palette.muted)
+            axis.enableAutoSIPrefix(False)
+        item.showGrid(x=False, y=False)
+        item.getAxis("left").setPen(pg.mkPen(None))
+        item.getAxis("bottom").setTicks(_ticks(chart.labels, self.width()) if chart.labels else None)
+        item.getViewBox().setMouseEnabled(x=True, y=False)
+        item.enableAutoRange()
+        if chart.y_range:
+            item.setYRange(*chart.y_range, padding=0.03)
+        if chart.x_range:
+            item.setXRange(*chart.x_range, padding=0.02)
+        item.getAxis("left").setGrid(40 if palette.dark else 50)
+
+    def _draw(self, one: Series) -> None:
+        palette = style.current()
+        colour = QColor(palette.series[one.colour % len(palette.series)])
+        item = self._plot.getPlotItem()
+        pen = pg.mkPen(colour, width=2, style=Qt.PenStyle.DashLine if one.dashed else Qt.PenStyle.SolidLine)
+        fill = QColor(colour)
+        if one.kind == "band" and one.y2 is not None:
+            fill.setAlpha(48)
+            ends = [pg.PlotDataItem(one.x, edge, pen=pg.mkPen(None)) for edge in (one.y, one.y2)]
+            item.addItem(pg.FillBetweenItem(*ends, brush=fill))
+        elif one.kind == "bars":
+            item.addItem(
+                pg.BarGraphItem(x=one.x, height=np.nan_to_num(one.y), width=one.width, brush=fill, pen=pg.mkPen(None))
+            )
+        elif one.kind == "steps" and one.y2 is not None:
+            item.addItem(
+                pg.BarGraphItem(
+                    x0=one.x, x1=one.y2, height=np.nan_to_num(one.y), brush=fill, pen=pg.mkPen(palette.surface, width=1)
+                )
+            )
+        elif one.kind == "points":
+            item.addItem(pg.ScatterPlotItem(one.x, one.y, size=6, brush=fill, pen=pg.mkPen(None)))
+        else:
+            x, y = min_max(one.x, one.y)
+            marks = {"symbol": "o", "symbolSize": 6, "symbolBrush": fill, "symbolPen": None} if one.marks else {}
+            item.plot(x, y, pen=pen, connect="finite", clipToView=False, **marks)
+
+    def save_png(self, path: Path) -> None:
+        """The picture as it is on the screen, doubled."""
+        image = self._plot.grab().toImage()
+        image.save(str(path), "PNG")
+
+    def save_svg(self, path: Path) -> None:
+        """The picture as vectors, by Qt's own generator."""
+        from PySide6.QtSvg import QSvgGenerator
+
+        made = QSvgGenerator()
+        made.setFileName(str(path))
+        made.setSize(self._plot.size())
+        made.setViewBox(QRectF(self._plot.rect()))
+        made.setTitle(self._chart.title if self._chart else "")
+        painter = QPainter(made)
+        self._plot.render(painter)
+        painter.end()
+
+    def save_csv(self, path: Path) -> None:
+        """All points, not decimated."""
+        if self._chart is not None:
+            self._chart.frame().write_csv(path)
+
+    def _ask_png(self) -> None:
+        self._ask_path("png", "Picture (*.png)", self.save_png)
+
+    def _ask_svg(self) -> None:
+        self._ask_path("svg", "Vector picture (*.svg)", self.save_svg)
+
+    def _ask_csv(self) -> None:
+        self._ask_path("csv", "Comma-separated values (*.csv)", self.save_csv)
+
+    def _ask_path(self, ending: str, kinds: str, save: object) -> None:
+        dialog = QFileDialog(self, "Export chart", f"chart.{ending}", kinds)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(ending)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda name: save(Path(name)))  # type: ignore[operator]
+        dialog.open()
+
+
+def _ticks(labels: list[str], width: int) -> list[list[tuple[int, str]]]:
+    """As many labels as fit."""
+    longest = max((len(label) for label in labels), default=1)
+    room = max(2, int(max(width, 320) / (longest * 7 + 16)))
+    step = -(-len(labels) // room)
+    return [[(i, label) for i, label in enumerate(labels) if i % step == 0]]
+
+
+class ChartCaption(ElidedLabel):
+    """One quiet line below a chart: what it was computed from."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text, "caption")

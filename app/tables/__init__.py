@@ -1,0 +1,1 @@
+"""Qt models and views over Polars frames."""

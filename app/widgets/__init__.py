@@ -1,0 +1,1 @@
+"""Dumb, reusable widgets. They know nothing of core."""

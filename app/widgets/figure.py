@@ -1,0 +1,66 @@
+"""Key figures and the facts of one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+
+from app.widgets.badge import StateBadge
+from app.widgets.layout import Card, clear, row
+from app.widgets.text import ElidedLabel, Label
+
+
+class KeyFigure(Card):
+    """A name, a large value and a note."""
+
+    def __init__(self, name: str, value: str = "–", note: str = "", state: str = "") -> None:
+        super().__init__()
+        self._name = name
+        self.value = Label(value, "figure")
+        self.note_line = ElidedLabel(note, "caption")
+        self.badge = StateBadge()
+        self.badge.setVisible(False)
+        self.body.setSpacing(4)
+        self.add(Label(name, "muted"), row(self.value, self.badge, None, gap=10), self.note_line)
+        self.say(value, note, state)
+
+    def say(self, value: str, note: str = "", state: str = "", word: str = "") -> None:
+        """Show a value, what it means, and its state if it has one."""
+        self.value.setText(value)
+        self.note_line.say(note)
+        self.badge.setVisible(bool(state))
+        if state:
+            self.badge.show_state(state, word)
+        self.setAccessibleName(f"{self._name}: {value}. {note}")
+
+
+class KeyValueGrid(QWidget):
+    """Facts as name and value; values can be selected and copied."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = (), *, columns: int = 1) -> None:
+        super().__init__()
+        self._columns = columns
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setVerticalSpacing(6)
+        outer.addLayout(self._grid)
+        self.show_pairs(pairs)
+
+    def show_pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Replace all facts."""
+        clear(self._grid)
+        for index, (name, value) in enumerate(pairs):
+            line, place = divmod(index, self._columns)
+            key = Label(name, "muted")
+            key.setAlignment(Qt.AlignmentFlag.AlignTop)
+            digestish = value.startswith(("b3:", "key-", "sha256:"))
+            shown = (
+                ElidedLabel(value, "mono", middle=True) if digestish else Label(value or "–", wrap=True, select=True)
+            )
+            self._grid.addWidget(key, line, place * 2)
+            self._grid.addWidget(shown, line, place * 2 + 1)
+            self._grid.setColumnStretch(place * 2 + 1, 1)
