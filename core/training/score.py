@@ -1,0 +1,46 @@
+"""Batch scoring with the ONNX model, through the contract's own transformation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+import polars as pl
+
+from core.contract.matrix import transformer_of
+from core.contract.schema import Contract
+from core.training.runtime import run_model, session_of
+
+LEADING = ("split", "prediction_time", "label_known_at", "label")
+
+
+def score(model: Path, contract: Contract, rows: Path | pl.DataFrame, out: Path) -> pl.DataFrame:
+    """Score rows that have the contract's fields and view features; write and return the predictions.
+
+    Columns: ``key`` (key fields joined by ``|``), then of ``split``, ``prediction_time``,
+    ``label_known_at`` and ``label`` those that the rows have, ``probability`` float32, and every
+    category feature as text (to slice by).
+    """
+    frame = pl.read_parquet(rows) if isinstance(rows, Path) else rows
+    predictions = scored(session_of(model.read_bytes()), contract, frame)
+    part = out.with_name(out.name + ".part")
+    predictions.write_parquet(part, compression="zstd", compression_level=3)
+    part.replace(out)
+    return predictions
+
+
+def prediction_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """The labelled rows outside training, on which a model can be judged."""
+    outside = pl.col("split").is_in(["validate", "test", "production"])
+    return frame.filter(outside & pl.col("label").is_not_null())
+
+
+def scored(session: onnxruntime.InferenceSession, contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    """Predictions of a frame, in its order, without writing them."""
+    transformer = transformer_of(contract)
+    features = transformer.assemble(frame)
+    probability = pl.Series("probability", run_model(session, transformer.to_matrix(features)))
+    categories = [feature.name for feature in contract.features if feature.kind == "category"]
+    key = pl.concat_str([pl.col(name).cast(pl.String) for name in contract.key], separator="|").alias("key")
+    leading = [name for name in LEADING if name in frame.columns]
+    return frame.select(key, *leading).with_columns(probability).hstack(features.select(categories))

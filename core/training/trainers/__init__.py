@@ -1,0 +1,1 @@
+"""The trainers: each fits one kind of model and says it as an ONNX graph."""
