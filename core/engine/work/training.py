@@ -40,10 +40,10 @@ def test_leakage(folder: JobFolder, progress: Progress) -> dict[str, Any]:
 def train_candidate(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     """Train one candidate, convert it to ONNX, prove the conversion, and predict with it."""
     from core.training.environment import capture_environment
-    from core.training.fit import train
+    from core.training.train import train
 
     contract = read_contract(folder.input("contract"))
-    environment = capture_environment(Path(folder.params["project"]), int(folder.params["seed"]))
+    environment = capture_environment(Path(folder.params["project"]))
     result = train(
         Candidate.read(folder.params["candidate"]),
         folder.params["name"],
@@ -84,7 +84,7 @@ def evaluate_model(folder: JobFolder, progress: Progress) -> dict[str, Any]:
 
         champion = folder.out("champion.parquet")
         champion_contract = read_contract(folder.input("champion_contract"))
-        score(folder.input("champion_onnx"), champion_contract, folder.input("training_set"), champion, progress)
+        score(folder.input("champion_onnx"), champion_contract, folder.input("training_set"), champion)
     spec = Evaluation.read(folder.params["evaluation"])
     report = evaluate(folder.input("predictions"), spec, split="test", champion=champion, progress=progress)
     folder.write_json("report.json", report)

@@ -1,0 +1,148 @@
+"""Replaying recorded events as production traffic: features pushed as they become known, then requests.
+
+Time is the data's own: for each hour, the feature values that became valid in it are pushed to the
+target's online store, then the requests of that hour are sent with the V2 protocol over HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+
+from core.contract.schema import Contract
+from core.engine.work.training import read_contract
+from core.engine.workfolder import JobFolder
+from core.kernel.clock import parse_utc, utc_text
+from core.kernel.errors import SystemFault
+from core.kernel.progress import Progress
+from core.project.schema import Project
+
+HOUR = timedelta(hours=1)
+DATATYPES = {"int": "INT64", "float": "FP64", "text": "BYTES", "bool": "BOOL", "time": "BYTES"}
+
+
+def replay(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Send the events of [since, until) to a target; returns counts and how long the sending took."""
+    from core.delivery import operate
+    from core.delivery.records import TargetSpec
+    from core.delivery.ssh import connect
+    from core.features.online import state_at, updates_between, write_view_values
+
+    project = Project.read(folder.params["project"])
+    contract = read_contract(folder.input("contract"))
+    since, until = parse_utc(folder.params["since"]), parse_utc(folder.params["until"])
+    values = write_view_values(project, folder.inputs("table"), folder.out("views"))
+    requests = requests_of(folder.input("training_set"), contract, since, until)
+    with connect(TargetSpec.read(folder.params["target"])) as remote, operate.server_address(remote) as address:
+        sender = Sender(address.url, address.token, contract)
+        with sender.client:
+            sender.push(state_at(project, values, since - timedelta(microseconds=1)))
+            hours = int((until - since) / HOUR)
+            for number in range(hours):
+                hour = since + number * HOUR
+                progress.check()
+                progress.step(number, hours, hour.strftime("%d %B %H:00 UTC"))
+                sender.push(updates_between(values, hour, hour + HOUR))
+                sender.infer(requests.filter(pl.col("_at").is_between(hour, hour + HOUR, closed="left")))
+    return sender.counts | {"since": utc_text(since), "until": utc_text(until)}
+
+
+def requests_of(training_set: Path, contract: Contract, since: datetime, until: datetime) -> pl.DataFrame:
+    """The raw request fields of the events of a period, in order of prediction; ``_at`` is when."""
+    fields = [item.name for item in contract.fields]
+    return (
+        pl.scan_parquet(training_set)
+        .filter(pl.col("prediction_time").is_between(since, until, closed="left"))
+        .select(*fields, pl.col("prediction_time").dt.convert_time_zone("UTC").alias("_at"))
+        .sort("_at", maintain_order=True)
+        .collect()
+    )
+
+
+class Sender:
+    """Speaks to one server and counts what it said."""
+
+    def __init__(self, url: str, token: str, contract: Contract) -> None:
+        self.client = httpx.Client(base_url=url, timeout=30.0, trust_env=False)
+        self._token = token
+        self._contract = contract
+        self.counts: dict[str, Any] = {
+            "requests": 0,
+            "rows": 0,
+            "rejected_rows": 0,
+            "errors": 0,
+            "pushed_values": 0,
+            "seconds_inferring": 0.0,
+        }
+
+    def push(self, updates: dict[str, pl.DataFrame]) -> None:
+        """Write feature values into the target's online store."""
+        views = {view.name: view for view in self._contract.views}
+        document = {
+            name: {
+                "entity": views[name].entity,
+                "features": views[name].features,
+                "rows": _json_rows(frame.select("valid_from", *views[name].entity, *views[name].features)),
+            }
+            for name, frame in updates.items()
+            if name in views and frame.height
+        }
+        if not document:
+            return
+        answer = self.client.post(
+            "/v2/plimsoll/features", json=document, headers={"Authorization": f"Bearer {self._token}"}
+        )
+        if answer.status_code != 200:
+            raise SystemFault("The target refused feature values", detail=answer.text[:500])
+        self.counts["pushed_values"] += sum(answer.json()["upserted"].values())
+
+    def infer(self, rows: pl.DataFrame) -> None:
+        """Send rows as one request; when the contract refuses it, row by row, so that good rows are served."""
+        if rows.is_empty():
+            return
+        status = self._post(rows)
+        if status == 200:
+            self.counts["rows"] += rows.height
+        elif status == 400 and rows.height > 1:
+            for number in range(rows.height):
+                self.infer(rows.slice(number, 1))
+        elif status == 400:
+            self.counts["rejected_rows"] += 1
+        else:
+            self.counts["errors"] += 1
+
+    def _post(self, rows: pl.DataFrame) -> int:
+        inputs = [
+            {
+                "name": item.name,
+                "shape": [rows.height],
+                "datatype": DATATYPES[item.type],
+                "data": _json_column(rows[item.name]),
+            }
+            for item in self._contract.fields
+        ]
+        began = time.perf_counter()
+        answer = self.client.post(f"/v2/models/{self._contract.model}/infer", json={"inputs": inputs})
+        self.counts["seconds_inferring"] += time.perf_counter() - began
+        self.counts["requests"] += 1
+        return answer.status_code
+
+
+def _json_column(column: pl.Series) -> list[Any]:
+    if isinstance(column.dtype, pl.Datetime):
+        return [None if value is None else utc_text(_aware(value)) for value in column]
+    return column.to_list()
+
+
+def _json_rows(frame: pl.DataFrame) -> list[list[Any]]:
+    columns = [_json_column(column) for column in frame.get_columns()]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _aware(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
