@@ -25,6 +25,7 @@ from core.measures.records import Estimate, PairedTest
 
 CHUNK = 4_000_000  # cells of a weight matrix held at once: 32 MB
 Weights = npt.NDArray[np.float64]
+POINT = {"average_precision": average_precision, "brier": brier, "log_loss": log_loss}
 
 
 def quantile_of_normal(confidence: float) -> float:
@@ -141,7 +142,7 @@ class Resampler:
         order = np.argsort(-s, kind="stable")
         ordered = s[order]
         self._order = order
-        self._last = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])
+        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
         self._label = y[order].astype(np.float64)
         self._rows = np.column_stack([(s - y) ** 2, row_log_loss(y, s)])
 
@@ -152,12 +153,15 @@ class Resampler:
         return {"average_precision": self._average_precision(weights), "brier": means[:, 0], "log_loss": means[:, 1]}
 
     def _average_precision(self, weights: Weights) -> Floats:
+        """Drawn rows and positives are summed over equal scores first: fewer cells to accumulate."""
         drawn = weights[:, self._order]
-        called = np.cumsum(drawn, axis=1)[:, self._last]
-        tp = np.cumsum(drawn * self._label, axis=1)[:, self._last]
-        gained = np.diff(tp, axis=1, prepend=0.0)
-        total = np.maximum(tp[:, -1], 1e-300)
-        out: Floats = np.sum(gained * tp / np.maximum(called, 1e-300), axis=1) / total
+        positives = drawn * self._label
+        if self._starts.size < self._label.size:
+            drawn, positives = (np.add.reduceat(part, self._starts, axis=1) for part in (drawn, positives))
+        called, tp = np.cumsum(drawn, axis=1), np.cumsum(positives, axis=1)
+        np.maximum(called, 1.0, out=called)
+        total = np.maximum(tp[:, -1], 1.0)
+        out: Floats = np.einsum("ij,ij,ij->i", positives, tp, 1.0 / called) / total
         return out
 
 
@@ -209,28 +213,33 @@ def _calls(counts: Floats, cost_fp: float, cost_fn: float) -> dict[str, Floats]:
 
 
 def paired_bootstrap(
-    label: Any, first: Any, second: Any, metric: str, *, times: int = 200, seed: int = 7, confidence: float = 0.95
-) -> PairedTest:
-    """Paired difference of average precision, Brier score or log loss on the same resampled rows.
+    label: Any, first: Any, second: Any, *, times: int = 200, seed: int = 7, confidence: float = 0.95
+) -> dict[str, PairedTest]:
+    """Paired differences of average precision, Brier score and log loss, all on the same resampled rows.
 
-    The p-value is twice the smaller share of replicates beyond zero, at least ``1 / (times + 1)``.
+    A p-value is twice the smaller share of replicates beyond zero, at least ``2 / (times + 1)``.
     """
     y, a = arrays(label, first)
     _, b = arrays(label, second)
-    point = {"average_precision": average_precision, "brier": brier, "log_loss": log_loss}[metric]
     one, two = Resampler(y, a), Resampler(y, b)
-    made = [
-        one.replicates(weights)[metric] - two.replicates(weights)[metric]
-        for weights in resample_weights(y.size, times, seed)
-    ]
-    differences = np.concatenate(made)
+    made: dict[str, list[Floats]] = {name: [] for name in POINT}
+    for weights in resample_weights(y.size, times, seed):
+        ours, theirs = one.replicates(weights), two.replicates(weights)
+        for name, parts in made.items():
+            parts.append(ours[name] - theirs[name])
+    return {
+        name: _paired(point(y, a), point(y, b), np.concatenate(made[name]), confidence) for name, point in POINT.items()
+    }
+
+
+def _paired(first: float, second: float, differences: Floats, confidence: float) -> PairedTest:
     low, high = percentiles(differences, confidence)
     tail = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    value_a, value_b = point(y, a), point(y, b)
+    times = differences.size
     return PairedTest(
-        first=value_a,
-        second=value_b,
-        difference=value_a - value_b,
+        first=first,
+        second=second,
+        difference=first - second,
         low=low,
         high=high,
         p_value=min(1.0, 2 * (tail + 1) / (times + 1)),

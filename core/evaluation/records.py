@@ -1,0 +1,166 @@
+"""The evaluation report. Cheap to import: the window and the engine read it without a frame library."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.kernel.records import Record
+from core.measures.records import (
+    Calibration,
+    Confusion,
+    Curves,
+    Estimate,
+    FairnessReport,
+    PairedTest,
+    SliceResult,
+)
+
+Fact = float | str | bool
+LOWER_IS_BETTER = frozenset({"brier", "log_loss", "expected_cost"})
+
+
+class MonthResult(Record):
+    """Quality in one calendar month (UTC) of the judged split. An undefined AUC is null."""
+
+    month: str
+    rows: int
+    base_rate: float
+    predicted_rate: float
+    auc: Estimate | None
+    brier: float
+    log_loss: float
+    ece: float
+
+
+class ScoreHistogram(Record):
+    """How scores are spread in each class, in 20 equal bins of [0, 1]."""
+
+    edges: list[float]
+    positives: list[int]
+    negatives: list[int]
+
+
+class ChampionComparison(Record):
+    """Candidate minus champion on the rows that both scored, every metric paired.
+
+    The verdict rests on the primary metric alone: ``better`` or ``worse`` when its 95 % interval
+    excludes zero, otherwise ``same``; ``not comparable`` when fewer than half of the rows are shared.
+    """
+
+    rows: int
+    rows_missing: int
+    primary: str
+    verdict: Literal["better", "same", "worse", "not comparable"]
+    reason: str
+    tests: dict[str, PairedTest] = Field(default_factory=dict)
+
+
+class EvaluationReport(Record):
+    """All that is known of a model's quality on one split."""
+
+    split: str
+    rows: int
+    unlabelled: int
+    positives: int
+    base_rate: float
+    first_prediction: str
+    last_prediction: str
+    primary: str
+    threshold: float
+    threshold_source: Literal["declared", "least cost on validation"]
+    cost_false_positive: float
+    cost_false_negative: float
+    metrics: dict[str, Estimate]
+    confusion: Confusion
+    thresholds: list[Confusion]
+    calibration: Calibration
+    curves: Curves
+    scores: ScoreHistogram
+    slices: list[SliceResult]
+    fairness: FairnessReport | None
+    stability: list[MonthResult]
+    champion: ChampionComparison | None
+    notes: list[str] = Field(default_factory=list, description="What a reader must know before trusting a figure")
+
+    def facts(self) -> dict[str, Fact]:
+        """Flat dotted names for the gates. What is undefined is absent, so that a rule on it fails."""
+        found: dict[str, Fact | None] = {
+            "rows": self.rows,
+            "positives": self.positives,
+            "base_rate": self.base_rate,
+            "unlabelled_share": self.unlabelled / max(1, self.rows + self.unlabelled),
+            "threshold": self.threshold,
+        }
+        for name, estimate in self.metrics.items():
+            found |= {f"metrics.{name}.{part}": getattr(estimate, part) for part in ("value", "low", "high")}
+        found |= {f"confusion.{part}": getattr(self.confusion, part) for part in ("tp", "fp", "fn", "tn")}
+        for part in ("ece", "mce", "brier", "reliability", "resolution", "uncertainty"):
+            found[f"calibration.{part}"] = getattr(self.calibration, part)
+        found |= self._slice_facts() | self._fairness_facts() | self._month_facts() | self._champion_facts()
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _slice_facts(self) -> dict[str, Fact | None]:
+        """Over slices of enough rows only; gaps count downwards (how much worse than the rest)."""
+        adequate = [item for item in self.slices if item.adequate]
+        ranked = [item for item in adequate if item.auc is not None]
+        found: dict[str, Fact | None] = {
+            "slices.count": len(self.slices),
+            "slices.adequate": len(adequate),
+            "slices.significantly_worse": sum(
+                item.auc_significant and (item.auc_difference or 0.0) < 0 for item in adequate
+            ),
+        }
+        if ranked:
+            worst = min(ranked, key=lambda item: item.auc.value if item.auc else 1.0)
+            found |= {
+                "slices.worst_auc": worst.auc.value if worst.auc else None,
+                "slices.worst_auc_low": worst.auc.low if worst.auc else None,
+                "slices.worst_auc_name": worst.name,
+                "slices.worst_auc_gap": max(0.0, *(-(item.auc_difference or 0.0) for item in ranked), 0.0),
+            }
+        if adequate:
+            found["slices.worst_error_rate"] = max(item.error_rate for item in adequate)
+            found["slices.worst_error_gap"] = max(0.0, *(item.error_difference or 0.0 for item in adequate), 0.0)
+            found["slices.worst_log_loss_gap"] = max(0.0, *(item.log_loss_difference or 0.0 for item in adequate), 0.0)
+        return found
+
+    def _fairness_facts(self) -> dict[str, Fact | None]:
+        made = self.fairness
+        if made is None:
+            return {}
+        return {
+            "fairness.groups": sum(group.counted for group in made.groups),
+            "fairness.demographic_parity_difference": made.demographic_parity_difference,
+            "fairness.demographic_parity_ratio": made.demographic_parity_ratio,
+            "fairness.selection_rate_difference": made.demographic_parity_difference,
+            "fairness.selection_rate_ratio": made.demographic_parity_ratio,
+            "fairness.equalised_odds_difference": made.equalised_odds_difference,
+            "fairness.equal_opportunity_difference": made.equal_opportunity_difference,
+            "fairness.accuracy_difference": made.accuracy_difference,
+            "fairness.calibration_difference": made.calibration_difference,
+        }
+
+    def _month_facts(self) -> dict[str, Fact | None]:
+        areas = [month.auc.value for month in self.stability if month.auc]
+        found: dict[str, Fact | None] = {"stability.months": len(self.stability)}
+        if areas:
+            found |= {"stability.worst_auc": min(areas), "stability.auc_range": max(areas) - min(areas)}
+        if self.stability:
+            found["stability.worst_ece"] = max(month.ece for month in self.stability)
+        return found
+
+    def _champion_facts(self) -> dict[str, Fact | None]:
+        """Without a champion the verdict is ``none``: 'not worse' passes, 'better' does not."""
+        if self.champion is None:
+            return {"champion.present": False, "champion.verdict": "none"}
+        found: dict[str, Fact | None] = {
+            "champion.present": True,
+            "champion.verdict": self.champion.verdict,
+            "champion.rows": self.champion.rows,
+        }
+        for name, test in self.champion.tests.items():
+            for part in ("difference", "low", "high", "p_value"):
+                found[f"champion.{name}.{part}"] = getattr(test, part)
+        return found
