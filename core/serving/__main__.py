@@ -103,15 +103,14 @@ def _status(options: argparse.Namespace) -> dict[str, Any]:
 
     layout = Layout(options.root.resolve())
     running = server_pid(layout)
+    seen = highest_versions(layout)
     return {
         "current": layout.current_release(),
         "killed": layout.killed.exists(),
         "server_pid": running,
         "port": int(layout.port.read_text()) if running and layout.port.exists() else None,
         "server": read_json(layout.status),
-        "highest": {
-            model: {"version": item[0], "release": item[1]} for model, item in highest_versions(layout).items()
-        },
+        "highest": {model: {"version": item[0], "release": item[1]} for model, item in seen.items()},
         "switches": [item.plain() for item in read_switches(layout)[-20:]],
     }
 
@@ -122,14 +121,14 @@ def _install_check(options: argparse.Namespace) -> dict[str, Any]:
     import polars
 
     from core.serving.layout import Layout, replace_file
-    from core.serving.loaded import ort
+    from core.serving.loaded import runtime_version
 
     layout = Layout(options.root.resolve())
     layout.prepare()
     probe = layout.state / "probe"
     replace_file(probe, b"ok")
     probe.unlink()
-    versions = {"onnxruntime": ort.__version__, "granian": granian.__version__, "polars": polars.__version__}
+    versions = {"onnxruntime": runtime_version(), "granian": granian.__version__, "polars": polars.__version__}
     return {"ok": True, "python": platform.python_version(), "versions": versions, "trust": layout.trust.exists()}
 
 

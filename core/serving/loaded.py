@@ -105,6 +105,11 @@ class LoadedModel:
         return out
 
 
+def runtime_version() -> str:
+    """The version of onnxruntime that runs models here."""
+    return str(ort.__version__)
+
+
 def open_session(model: bytes) -> Any:
     """An onnxruntime session with one thread: requests run side by side, not one request on all cores.
 

@@ -60,9 +60,7 @@ async def _serve(layout: Layout, host: str, port: int) -> None:
     """Start the parts, wait for the end, stop them in the order that loses nothing."""
     service = Service(layout)
     watcher = Watcher(service)
-    await asyncio.get_running_loop().run_in_executor(
-        None, watcher.check
-    )  # a good release is ready at the first request
+    await asyncio.to_thread(watcher.check)  # a good release is there before the first request
     server = _listener(App(service), host, port)
     _on_signals(server, service, watcher)
     replace_file(layout.pid, f"{os.getpid()}\n".encode())

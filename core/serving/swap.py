@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -112,6 +111,6 @@ def load_current(service: Service, release: str) -> LoadedModel:
 def _stamp(path: Path) -> int:
     """When a file changed last, in ns; 0 when it is absent."""
     try:
-        return os.stat(path, follow_symlinks=False).st_mtime_ns
+        return path.lstat().st_mtime_ns
     except FileNotFoundError:
         return 0
