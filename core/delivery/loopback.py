@@ -243,7 +243,8 @@ def _wait_for_key(port: int, process: subprocess.Popen[bytes], base: Path) -> st
         pause.wait(0.1)
     said = (base / "sshd.log").read_text(errors="replace")[-2000:]
     _stop(process, base / "home" / "root")
-    raise SystemFault("sshd did not start", detail=said, where=str(base))
+    remedy = "mkdir -p /run/sshd" if "/run/sshd" in said else "Read what sshd said above."
+    raise SystemFault("sshd did not start", detail=said, where=str(base), remedy=remedy)
 
 
 def _stop(process: subprocess.Popen[bytes], root: Path) -> None:

@@ -39,6 +39,7 @@ class Makers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.proposed: dict[str, Dossier] = {}
         self.console = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
         self.reviewers = [Ed25519PrivateKey.from_private_bytes(bytes([65 + place]) * 32) for place in range(2)]
 
@@ -57,7 +58,7 @@ class Makers:
 
     def package(self, release: str, version: int, bias: float = 0.1, signers: int = 2) -> Path:
         folder, manifest = self.payload(version, bias)
-        dossier = self.dossier(release, version, manifest)
+        dossier = self.proposed[release] = self.dossier(release, version, manifest)
         out = self.folder / f"{release}.plimsoll"
         self.packed(folder, dossier, out, signers)
         return out

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,24 @@ class AgentError(Exception):
     def __init__(self, kind: str, headline: str, detail: str = "", remedy: str = "") -> None:
         super().__init__(headline)
         self.answer = {"error": kind, "headline": headline, "detail": detail, "remedy": remedy}
+
+
+@contextmanager
+def alone(root: Path, wait_s: float = 20.0) -> Iterator[None]:
+    """Keep out a step of an earlier connection that is still at work here, whoever holds the deployment lock."""
+    with (root / "agent.lock").open("a") as file:
+
+        def got() -> bool:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        if not until(got, wait_s):
+            remedy = "Wait a minute, then run the same step again."
+            raise AgentError("Conflict", "A step of an earlier connection is still at work", "", remedy)
+        yield
 
 
 def inside(root: Path, *parts: str) -> Path:

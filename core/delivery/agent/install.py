@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 from core.delivery.agent.files import sha256
-from core.delivery.agent.ground import BLOCK, AgentError, Params, current, inside, point, run, runtime_env, tail
+from core.delivery.agent.ground import BLOCK, AgentError, Params, current, inside, link, point, run, runtime_env, tail
 
 UNPACK = """
 import sys
@@ -35,7 +35,7 @@ def install(root: Path, params: Params) -> Params:
         try:
             spread(root / "incoming" / params["tar"], staging)
             told = pip_install(staging)
-            smoke(staging)
+            smoke(root, staging)
             for spent in ("wheels", "pip", "site/bin"):
                 shutil.rmtree(str(staging / spent), ignore_errors=True)
             (staging / "complete.json").write_text(json.dumps({"pip": told, "python": platform.python_version()}))
@@ -77,11 +77,12 @@ def pip_install(folder: Path) -> str:
     return wheel.name
 
 
-def smoke(folder: Path) -> None:
-    """Import the server once: a wheel that doesn't fit this host shows here and not at the switch."""
-    done = run([sys.executable, "-P", "-s", "-c", "import core.serving.__main__"], 300, runtime_env(folder))
+def smoke(root: Path, folder: Path) -> None:
+    """Load the server's libraries once: a wheel that doesn't fit this host shows here and not at the switch."""
+    command = [sys.executable, "-P", "-s", "-m", "core.serving", "install-check", "--root", str(root)]
+    done = run(command, 300, runtime_env(folder))
     if done.returncode:
-        raise AgentError("SystemFault", "The runtime doesn't start on this host", tail(done))
+        raise AgentError("SystemFault", "The runtime doesn't start on this host", done.stdout.decode() + tail(done))
 
 
 def release_there(root: Path, params: Params) -> Params:
@@ -99,26 +100,35 @@ def unpack_release(root: Path, params: Params) -> Params:
         done = run([sys.executable, "-P", "-s", "-c", UNPACK, str(tar), str(staging)], 900, runtime_env(current(root)))
         if done.returncode:
             raise AgentError("Refused", "The package was refused on the target", tail(done))
-        settle(staging, final)
+        settle(root, staging, final)
     finally:
         shutil.rmtree(str(staging), ignore_errors=True)
         tar.unlink()
     return {}
 
 
-def settle(staging: Path, final: Path) -> None:
-    """Put an unpacked release where it belongs, unless the very same is there already."""
+def settle(root: Path, staging: Path, final: Path) -> None:
+    """Put an unpacked release where it belongs. One that is there may only get other sign-offs."""
     if not final.exists():
         staging.rename(final)
     elif not same_tree(staging, final):
         remedy = "A release is never replaced: propose a new one, or remove the damaged folder on the target."
         raise AgentError("Conflict", "Another content has this release's name", final.name, remedy)
+    elif not same_tree(staging / "signatures", final / "signatures", set()):
+        if link(root / "current") == final.name:
+            raise AgentError("Conflict", "The release is in use: its sign-offs cannot change", final.name)
+        (final / "signatures").rename(staging / "earlier")
+        (staging / "signatures").rename(final / "signatures")
 
 
-def same_tree(one: Path, other: Path) -> bool:
-    """Same files with the same bytes."""
-    listed = [sorted(str(p.relative_to(top)) for p in top.rglob("*")) for top in (one, other)]
-    if listed[0] != listed[1]:
-        return False
-    pairs = [(one / name, other / name) for name in listed[0] if (one / name).is_file()]
-    return all((b.is_file() and sha256(a) == sha256(b)) for a, b in pairs)
+def same_tree(one: Path, other: Path, apart: set[str] | None = None) -> bool:
+    """Same files with the same bytes, the sign-offs left out unless told otherwise."""
+    found = [contents(top, {"signatures"} if apart is None else apart) for top in (one, other)]
+    return found[0] == found[1]
+
+
+def contents(folder: Path, apart: set[str]) -> dict[str, str]:
+    """SHA-256 of every file below a folder by relative path; other things have none."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    wanted = [name for name in names if name.split("/")[0] not in apart]
+    return {name: sha256(folder / name) if (folder / name).is_file() else "" for name in wanted}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from core.delivery.agent import channel, files, install, server
-from core.delivery.agent.ground import AgentError
+from core.delivery.agent.ground import AgentError, alone
 
 ACTIONS = {
     action.__name__: action
@@ -19,6 +20,7 @@ ACTIONS = {
         *(channel.logs, channel.hold_lock),
     )
 }
+CHANGING = ("receive", "install", "unpack_release", "prune", "start", "stop")
 
 
 def main() -> None:
@@ -26,7 +28,9 @@ def main() -> None:
     os.umask(0o077)
     params = json.loads(sys.stdin.buffer.readline())
     try:
-        answer = ACTIONS[params["action"]](Path(params["root"]), params)
+        root, action = Path(params["root"]), params["action"]
+        with alone(root) if action in CHANGING else nullcontext():
+            answer = ACTIONS[action](root, params)
     except AgentError as error:
         sys.stdout.write(json.dumps(dict(error.answer, ok=False)) + "\n")
         sys.exit(1)
