@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -11,22 +12,22 @@ from core.kernel.errors import Problem
 from core.project.document import Document
 from core.project.explain import nearest
 
+# What evaluation, validation, the leak report and the export to ONNX record, by the first part of the
+# name, each with an example. A gate never passes on a fact that is not there, so it is said early.
 FACT_FAMILIES = {
     "metrics": "metrics.roc_auc.low",
+    "confusion": "confusion.fp",
     "calibration": "calibration.ece",
-    "slices": "slices.worst.roc_auc",
-    "fairness": "fairness.selection_ratio",
-    "stability": "stability.roc_auc.spread",
+    "slices": "slices.worst_auc",
+    "fairness": "fairness.selection_rate_ratio",
+    "stability": "stability.worst_auc",
     "champion": "champion.verdict",
-    "checks": "checks.failed",
-    "leakage": "leakage.found",
-    "parity": "parity.failed",
-    "drift": "drift.columns",
-    "latency": "latency.p95_ms",
-    "cost": "cost.per_row",
-    "safety": "safety.findings",
-    "package": "package.size_mb",
+    "validation": "validation.passed",
+    "leakage": "leakage.passed",
+    "onnx": "onnx.parity_max",
+    "inference": "inference.p50_us",
 }
+WHOLE_FACTS = ("rows", "positives", "base_rate", "unlabelled_share", "threshold")
 TARGET_SCHEMES = ("ssh", "https", "http", "file")
 Problems = Iterator[Problem]
 
@@ -63,20 +64,25 @@ def gates(doc: Document) -> Problems:
         if name and name in seen:
             yield doc.problem((*path, "id"), f"The gate {name!r} is there twice", remedy=f"First on line {seen[name]}")
         seen.setdefault(name, doc.line(path))
-        family = fact.split(".")[0]
-        if fact and (family not in FACT_FAMILIES or "." not in fact):
-            example = FACT_FAMILIES.get(family, "metrics.roc_auc.low")
-            yield doc.problem(
-                (*path, "fact"),
-                f"{fact!r} is not a fact that is recorded",
-                f"a dotted path such as {example}",
-                nearest(family, list(FACT_FAMILIES)) if family not in FACT_FAMILIES else "",
-            )
+        if fact and (expected := _fact_expected(fact)):
+            hint = nearest(fact.split(".")[0], [*FACT_FAMILIES, *WHOLE_FACTS])
+            what = f"{fact!r} is not a fact that is recorded"
+            yield doc.problem((*path, "fact"), what, expected, hint if not fact.startswith("metrics.") else "")
         value = doc.at(*path, "value")
         if doc.text(*path, "op") in ("<", "<=", ">", ">=") and value is not None and doc.number(*path, "value") is None:
             yield doc.problem((*path, "value"), f"{value!r} cannot be compared by size", "a number", "Or use == or !=")
     if doc.mapping("policy") and doc.at("policy", "approver_roles") == []:
         yield doc.problem(("policy", "approver_roles"), "Nobody may approve", "at least one role")
+
+
+def _fact_expected(fact: str) -> str:
+    """What a gate's fact should look like; empty when it looks like one that is recorded."""
+    family, _, rest = fact.partition(".")
+    if family == "metrics" and not re.search(r".\.(value|low|high)$", rest):
+        return "metrics.NAME.value, .low or .high"
+    if fact in WHOLE_FACTS or (family in FACT_FAMILIES and rest):
+        return ""
+    return f"a dotted path such as {FACT_FAMILIES.get(family, 'metrics.roc_auc.low')}"
 
 
 def targets(doc: Document) -> Problems:

@@ -96,6 +96,13 @@ def test_no_file_says_how_to_make_one(tmp_path: Path) -> None:
             "a dotted path such as metrics.roc_auc.low",
             "Did you mean 'metrics'?",
         ),
+        (
+            "fact: metrics.roc_auc.low",
+            "fact: metrics.roc_auc",
+            "'metrics.roc_auc' is not a fact that is recorded",
+            "metrics.NAME.value, .low or .high",
+            "",
+        ),
         ("amount], min: 0}", "amount]}", "The check between(amount) needs min or max", "", ""),
         (
             "  test: [2025-10-01, 2026-01-01]",
