@@ -41,7 +41,7 @@ def compare_with_champion(
         rows_missing=missing,
         primary=primary,
         verdict=verdict,
-        reason=_reason(tests[primary], primary, verdict),
+        reason=_reason(tests[primary], primary),
         tests=tests,
     )
 
@@ -52,8 +52,8 @@ def _verdict(test: PairedTest, metric: str) -> Literal["better", "same", "worse"
     return "better" if low > 0 else "worse" if high < 0 else "same"
 
 
-def _reason(test: PairedTest, metric: str, verdict: str) -> str:
+def _reason(test: PairedTest, metric: str) -> str:
     return (
         f"{metric} {test.first:.4f} against {test.second:.4f}: difference {test.difference:+.4f} "
-        f"(95 % {test.low:+.4f} to {test.high:+.4f}), {verdict}."
+        f"(95 % {test.low:+.4f} to {test.high:+.4f})."
     )

@@ -163,7 +163,7 @@ def score_chart(report: EvaluationReport) -> Chart:
 
 def month_chart(report: EvaluationReport) -> Chart | None:
     """ROC-AUC by month with DeLong's interval; none for a single month."""
-    months = [month for month in report.stability if month.auc is not None]
+    months = [month for month in report.stability if month.adequate and month.auc is not None]
     if len(months) < 2:
         return None
     bands = [(m.auc.low or m.auc.value, m.auc.high or m.auc.value) for m in months if m.auc]

@@ -113,7 +113,7 @@ def _fair(report: EvaluationReport) -> Card:
 
 def _steady(report: EvaluationReport) -> Card:
     question = "Does it hold over time?"
-    ranked = sorted((m.auc.value, m.month) for m in report.stability if m.auc)
+    ranked = sorted((m.auc.value, m.month) for m in report.stability if m.auc and m.adequate)
     if not ranked:
         return Card(question, "Unknown", "No month has rows of both classes.", "warn")
     (worst, when), best = ranked[0], ranked[-1][0]

@@ -22,10 +22,14 @@ LOWER_IS_BETTER = frozenset({"brier", "log_loss", "expected_cost"})
 
 
 class MonthResult(Record):
-    """Quality in one calendar month (UTC) of the judged split. An undefined AUC is null."""
+    """Quality in one calendar month (UTC) of the judged split. An undefined AUC is null.
+
+    A month that is not ``adequate`` has too few rows: it is shown, but no fact rests on it.
+    """
 
     month: str
     rows: int
+    adequate: bool
     base_rate: float
     predicted_rate: float
     auc: Estimate | None
@@ -118,12 +122,15 @@ class EvaluationReport(Record):
                 "slices.worst_auc": worst.auc.value if worst.auc else None,
                 "slices.worst_auc_low": worst.auc.low if worst.auc else None,
                 "slices.worst_auc_name": worst.name,
-                "slices.worst_auc_gap": max(0.0, *(-(item.auc_difference or 0.0) for item in ranked), 0.0),
+                "slices.worst_auc_gap": max([0.0, *(-(item.auc_difference or 0.0) for item in ranked)]),
+                "slices.worst_significant_auc_gap": max(
+                    [0.0, *(-(item.auc_difference or 0.0) for item in ranked if item.auc_significant)]
+                ),
             }
         if adequate:
             found["slices.worst_error_rate"] = max(item.error_rate for item in adequate)
-            found["slices.worst_error_gap"] = max(0.0, *(item.error_difference or 0.0 for item in adequate), 0.0)
-            found["slices.worst_log_loss_gap"] = max(0.0, *(item.log_loss_difference or 0.0 for item in adequate), 0.0)
+            found["slices.worst_error_gap"] = max([0.0, *(item.error_difference or 0.0 for item in adequate)])
+            found["slices.worst_log_loss_gap"] = max([0.0, *(item.log_loss_difference or 0.0 for item in adequate)])
         return found
 
     def _fairness_facts(self) -> dict[str, Fact | None]:
@@ -143,12 +150,13 @@ class EvaluationReport(Record):
         }
 
     def _month_facts(self) -> dict[str, Fact | None]:
-        areas = [month.auc.value for month in self.stability if month.auc]
-        found: dict[str, Fact | None] = {"stability.months": len(self.stability)}
+        months = [month for month in self.stability if month.adequate]
+        areas = [month.auc.value for month in months if month.auc]
+        found: dict[str, Fact | None] = {"stability.months": len(months)}
         if areas:
             found |= {"stability.worst_auc": min(areas), "stability.auc_range": max(areas) - min(areas)}
-        if self.stability:
-            found["stability.worst_ece"] = max(month.ece for month in self.stability)
+        if months:
+            found["stability.worst_ece"] = max(month.ece for month in months)
         return found
 
     def _champion_facts(self) -> dict[str, Fact | None]:

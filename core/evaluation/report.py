@@ -58,7 +58,7 @@ def evaluate(
     slices = slice_metrics(known, spec.slices, threshold=threshold, min_rows=spec.min_slice_rows)
     fair = _fairness(known, spec, threshold)
     _tell(progress, 4, "Comparing months")
-    stability = _months(known, threshold)
+    stability = _months(known, threshold, spec.min_slice_rows)
     _tell(progress, 5, "Comparing with the champion" if champion else "Summing up")
     against = None
     if champion is not None:
@@ -152,7 +152,7 @@ def _fairness(known: pl.DataFrame, spec: Evaluation, threshold: float) -> Fairne
     )
 
 
-def _months(known: pl.DataFrame, threshold: float) -> list[MonthResult]:
+def _months(known: pl.DataFrame, threshold: float, min_rows: int) -> list[MonthResult]:
     named = known.with_columns(month=pl.col("prediction_time").dt.strftime("%Y-%m"))
     found = []
     for (month,), part in sorted(named.group_by(["month"], maintain_order=True), key=lambda item: str(item[0][0])):
@@ -161,6 +161,7 @@ def _months(known: pl.DataFrame, threshold: float) -> list[MonthResult]:
             MonthResult(
                 month=str(month),
                 rows=part.height,
+                adequate=part.height >= min_rows,
                 base_rate=float(y.mean()),
                 predicted_rate=float((s >= threshold).mean()),
                 auc=auc_interval(y, s) if measure.both_classes(y) else None,

@@ -164,7 +164,7 @@ def _number(item: NumberReference, column: pl.Series, draws: int, rng: np.random
     index = psi(np.asarray(item.decile_counts, dtype=np.int64), count_cells(values, deciles))
     spread = item.moments.variance**0.5
     shift = (moments(values).mean - item.moments.mean) / spread if spread > 0 and values.size else 0.0
-    base = _record(item, "number", column.len(), column.len() - values.size)
+    base = _without_values(item, column.len(), column.len() - values.size)
     return base.model_copy(
         update={
             "statistic": statistic,
@@ -186,7 +186,7 @@ def _category(item: CategoryReference, column: pl.Series, draws: int, rng: np.ra
     statistic, p = permutation_test(*_rare_pooled(counts, window), g_statistic, draws=draws, rng=rng)
     index = psi(_top(counts, len(item.levels)), _top(window, len(item.levels)))
     variation = 0.5 * float(np.abs(window / size - counts / counts.sum()).sum()) if size and counts.sum() else 0.0
-    base = _record(item, "category", column.len(), column.null_count())
+    base = _without_values(item, column.len(), column.null_count())
     return base.model_copy(
         update={
             "statistic": statistic,
@@ -214,13 +214,13 @@ def _top(counts: Counts, known: int) -> Counts:
     return np.append(counts[: min(TOP_LEVELS, known)], [counts[TOP_LEVELS:known].sum(), counts[known:].sum()])
 
 
-def _record(item: NumberReference | CategoryReference, kind: str, rows: int, nulls: int) -> ColumnDrift:
+def _without_values(item: NumberReference | CategoryReference, rows: int, nulls: int) -> ColumnDrift:
     """The part about nulls; the test of values is filled in by the caller."""
     reference = np.array([item.rows - item.nulls, item.nulls], dtype=np.int64)
     window = np.array([rows - nulls, nulls], dtype=np.int64)
     return ColumnDrift(
         name=item.name,
-        kind="number" if kind == "number" else "category",
+        kind=item.kind,
         rows=rows,
         statistic=0.0,
         statistic_name="ks",

@@ -107,7 +107,10 @@ def test_rows_and_threshold(report, flights):
     assert report.base_rate == pytest.approx(0.3146, abs=5e-5)
     assert report.threshold_source == "least cost on validation"
     assert len(report.thresholds) == 101
-    assert [m.month for m in report.stability] == ["2013-07", "2013-08"]  # four hours of July are August in UTC
+    assert [(m.month, m.adequate) for m in report.stability] == [
+        ("2013-07", True),
+        ("2013-08", False),
+    ]  # four hours of July are August in UTC
 
 
 def test_the_threshold_comes_from_validation_alone(paths, tmp_path, report):
@@ -191,7 +194,7 @@ def test_the_page_is_self_contained_and_escaped(report):
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in page
     assert "http" not in page.replace('http-equiv="Content-Security-Policy"', "")
-    assert page.count("<figure>") == 7
+    assert page.count("<figure>") == 6
     assert "prefers-color-scheme: dark" in page
     assert len(page) < 200_000
     assert page == report_html(report, "<script>alert(1)</script> & co")
