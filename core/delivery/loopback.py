@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import Field
+
 from core.delivery.records import TargetSpec
 from core.delivery.ssh import scan_host_key
 from core.delivery.ssh_keys import make_client_key
@@ -63,7 +65,7 @@ class LoopbackTarget(Record):
     spec: TargetSpec
     folder: str
     user: str
-    separated: bool
+    separated: bool = Field(description="An unprivileged user of its own; false: the user of this process")
     said: str
 
 
@@ -158,7 +160,9 @@ def _own_name() -> str:
 def _say(user: str, separated: bool) -> str:
     if separated:
         return f"sshd runs as the unprivileged user {user} (uid {UID}) that exists only in its own namespaces"
-    return f"sshd runs as {user}, the user of this process: namespaces are not available here"
+    if os.geteuid() == 0:
+        return f"sshd runs as {user} with all rights: this machine permits no namespaces to give them up in"
+    return f"sshd runs as {user}, the user of this process"
 
 
 def _lay_out(base: Path, user: str, port: int, separated: bool) -> Path:
@@ -221,6 +225,8 @@ MaxStartups 50
 def _start(base: Path, separated: bool) -> subprocess.Popen[bytes]:
     server, sshd = base / "sshd", sshd_path()
     command = [sshd, "-D", "-e", "-f", str(server / "sshd_config")]
+    if not separated and os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # as root it insists on it; its service unit does the same
     if separated:
         command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
         command += ["sh", "-c", _NAMESPACE, "sh", str(server), str(UID), sshd]
@@ -243,8 +249,7 @@ def _wait_for_key(port: int, process: subprocess.Popen[bytes], base: Path) -> st
         pause.wait(0.1)
     said = (base / "sshd.log").read_text(errors="replace")[-2000:]
     _stop(process, base / "home" / "root")
-    remedy = "mkdir -p /run/sshd" if "/run/sshd" in said else "Read what sshd said above."
-    raise SystemFault("sshd did not start", detail=said, where=str(base), remedy=remedy)
+    raise SystemFault("sshd did not start", detail=said, where=str(base))
 
 
 def _stop(process: subprocess.Popen[bytes], root: Path) -> None:

@@ -24,7 +24,7 @@ class AgentError(Exception):
 
 
 @contextmanager
-def alone(root: Path, wait_s: float = 20.0) -> Iterator[None]:
+def alone(root: Path, wait_s: float = 90.0) -> Iterator[None]:
     """Keep out a step of an earlier connection that is still at work here, whoever holds the deployment lock."""
     with (root / "agent.lock").open("a") as file:
 
