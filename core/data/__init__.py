@@ -1,0 +1,1 @@
+"""Sources, ingestion, derived tables, snapshots and data sheets."""

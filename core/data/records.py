@@ -1,0 +1,62 @@
+"""Records of the data room: cheap to import, no engine behind them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.kernel.digests import digest_json
+from core.kernel.records import Record
+
+
+class ColumnType(Record):
+    """A column and its type in the contract's words: int, float, text, bool, time or date."""
+
+    name: str
+    type: str
+
+
+class IngestResult(Record):
+    """One Parquet snapshot as it was written; ``size`` is its bytes.
+
+    ``source_digest`` names the input: the source file's content, or the query and its inputs.
+    """
+
+    table: str
+    rows: int
+    columns: list[ColumnType]
+    source_digest: str
+    schema_digest: str
+    size: int
+
+
+class ChangedColumn(Record):
+    """How many cells of a column differ between two snapshots, among rows in both."""
+
+    name: str
+    cells: int
+
+
+class SnapshotDiff(Record):
+    """What changed from one snapshot to the next. ``retyped`` gives name to (before, after)."""
+
+    key: list[str]
+    columns_added: list[str] = Field(default_factory=list)
+    columns_removed: list[str] = Field(default_factory=list)
+    retyped: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    rows_before: int
+    rows_after: int
+    rows_added: int
+    rows_removed: int
+    rows_changed: int
+    cells: list[ChangedColumn] = Field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing differs."""
+        schema = self.columns_added or self.columns_removed or self.retyped
+        return not schema and not (self.rows_added or self.rows_removed or self.rows_changed)
+
+
+def schema_digest(columns: list[ColumnType]) -> str:
+    """Digest of names and types in order."""
+    return digest_json([[column.name, column.type] for column in columns])
