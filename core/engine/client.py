@@ -92,6 +92,7 @@ class Client:
         self._login = {"verb": "login", "name": name, "passphrase": passphrase}
         self._store_passphrase = store_passphrase
         self._changing = threading.RLock()
+        self._pause = threading.Event()
         self._channel: OwnChannel | SocketChannel = self._open()
         self._token = str(self._channel.call(self._login))
 
@@ -137,18 +138,21 @@ class Client:
         Raises:
             PlimsollError: what the job failed with.
         """
-        pause = threading.Event()
         while True:
             view = self.ask("job", id=job)
             if watch is not None:
                 watch(view)
             if view["state"] not in ("queued", "running"):
                 break
-            pause.wait(0.1)
+            self.pause(0.1)
         if view["state"] != "done":
             raise error_from_dict(view["error"]) if view.get("error") else SystemFault(f"The job was {view['state']}")
         result: dict[str, Any] = view["result"]
         return result
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass between two looks."""
+        self._pause.wait(seconds)
 
     def as_user(self, name: str, passphrase: str) -> Client:
         """A second hold on the same workspace for another user, over the same channel."""
@@ -174,7 +178,6 @@ class Client:
 
     def _open(self) -> OwnChannel | SocketChannel:
         deadline = time.monotonic() + PATIENCE_S
-        pause = threading.Event()
         while True:
             lock = Lock(self.root)
             if lock.take():
@@ -189,7 +192,7 @@ class Client:
             except wire.Gone:
                 if time.monotonic() > deadline:
                     raise
-                pause.wait(0.1)
+                self.pause(0.1)
 
 
 def connect(

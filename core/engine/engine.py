@@ -29,16 +29,29 @@ class Engine:
         self.dispatcher = Dispatcher(self.workspace, self._on_new_jobs)
         self.pipelines.dispatcher = self.dispatcher
         self.jobs.start(self.dispatcher)
+        self.pipelines.recover()
         self.scheduler = Scheduler(self.workspace, self.dispatcher)
         self.scheduler.start()
 
     def ask(self, token: str, name: str, params: dict[str, Any]) -> Any:
         """Answer a question: plain values or a frame."""
-        if name not in QUESTIONS:
+        if name not in QUESTIONS and name != "whoami":
             raise NotFound(f"There is no question {name!r}")
         with self.workspace.database.reading() as session:
-            check_permission(self.sessions.actor(session, token), "read")
+            actor = self.sessions.actor(session, token)
+        check_permission(actor, "read")
+        if name == "whoami":
+            return actor.plain()
         return QUESTIONS[name](self, **params)
+
+    def cancel(self, token: str, job: str) -> None:
+        """Stop a job or a pipeline."""
+        with self.workspace.database.reading() as session:
+            check_permission(self.sessions.actor(session, token), "job.cancel")
+        if self.pipelines.view(job) is not None:
+            self.pipelines.cancel(job)
+        else:
+            self.jobs.cancel(job)
 
     def change(
         self, token: str, name: str, request: dict[str, Any], passphrase: str | None, request_id: str | None

@@ -194,7 +194,7 @@ class PipelineRunner:
         kind = JOB_KINDS[step.kind]
         params, inputs = step.plan(planner)
         key = digest_json({"kind": kind.name, "params": params, "inputs": inputs, "code": code_digest(kind.rooms)})
-        known = self._known(key)
+        known = None if step.name in planner.fresh else self._known(key)
         if known is not None:
             shown.cached, shown.summary, shown.seconds = True, known.summary, known.seconds
             return known.outputs

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from core.kernel.errors import NotFound
-from core.project.load import parse_project
+from core.features.static_leaks import static_leaks
+from core.kernel.errors import NotFound, Problem
+from core.project.load import check_project, load_project, parse_project
 from core.project.schema import Project
 from core.store.tables import ProjectVersion
 
@@ -38,3 +39,12 @@ def newest_version(session: Session, name: str | None = None) -> ProjectVersion:
             "No project was loaded into this workspace", remedy="Run `plimsoll run` in the project's folder."
         )
     return found
+
+
+def project_problems(path: Path) -> list[Problem]:
+    """Everything wrong with a project's file: its form, its sense, and leaks that show without data."""
+
+    problems = check_project(path)
+    if problems:
+        return problems
+    return static_leaks(load_project(path).project)

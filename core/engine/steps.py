@@ -53,6 +53,16 @@ class Planner:
         """Where the project's file lies."""
         return Path(self.version.path).parent
 
+    @functools.cached_property
+    def fresh(self) -> set[str]:
+        """Steps that must not come from the cache: ``first`` and everything that needs it."""
+        first = self.options.get("first") or ""
+        wanted = {first} if first else set()
+        for step in self.steps() if first else []:
+            if wanted.intersection(step.needs):
+                wanted.add(step.name)
+        return wanted
+
     def steps(self) -> list[Step]:
         """All steps of the project's pipeline, cut to what the walk asks for."""
         from core.engine.flow import steps_of

@@ -1,6 +1,7 @@
 """Alembic's entry: it runs the scripts on the connection that :func:`upgrade` hands over."""
 
 from alembic import context
+from duckdb_sqlalchemy import alembic_impl  # noqa: F401 - registers the dialect
 from sqlmodel import SQLModel
 
 from core.store import tables  # noqa: F401 - registers the tables

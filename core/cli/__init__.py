@@ -1,0 +1,1 @@
+"""The command line: parse, ask or change through the client, print a table or JSON."""
