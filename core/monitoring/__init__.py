@@ -1,0 +1,1 @@
+"""What happens in production: logs, labels, health, alerts and what they lead to."""
