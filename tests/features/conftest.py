@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +9,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from ruamel.yaml import YAML
 
 from core.features.build import build_training_set
 from core.features.records import TrainingSetResult
 from core.kernel.progress import Silent
+from core.project.load import load_project
 from core.project.schema import Project
 
 EXAMPLE = Path(__file__).parents[2] / "resources/examples/flights/plimsoll.yaml"
@@ -22,8 +21,7 @@ EXAMPLE = Path(__file__).parents[2] / "resources/examples/flights/plimsoll.yaml"
 
 @pytest.fixture(scope="session")
 def flights_project() -> Project:
-    plain = json.loads(json.dumps(YAML(typ="safe").load(EXAMPLE), default=str))
-    return Project.read(plain)
+    return load_project(EXAMPLE).project
 
 
 @pytest.fixture(scope="session")
