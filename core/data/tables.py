@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -57,7 +58,7 @@ def build_table(
         Cancelled: when asked to stop.
     """
     progress.step(0, 2, f"computing {name}")
-    with _locked(inputs, threads, memory) as con, whole_file(out) as part:
+    with whole_file(out) as part, _locked(inputs, threads, memory, out.parent) as con:
         try:
             query = _prepared(con, name, table.sql, list(key))
             interruptible(lambda: _write(con, query, part), con.interrupt, progress)
@@ -75,10 +76,15 @@ def build_table(
 
 
 @contextmanager
-def _locked(inputs: Mapping[str, Path], threads: int, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sees the inputs as views and no other file, and whose settings are fixed."""
-    con = duckdb.connect(":memory:")
-    try:
+def _locked(
+    inputs: Mapping[str, Path], threads: int, memory: str, scratch: Path
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that sees the inputs as views and no other file, and whose settings are fixed.
+
+    What does not fit into memory spills into a folder under ``scratch`` that is gone afterwards.
+    """
+    with TemporaryDirectory(prefix=".spill-", dir=scratch) as spill, duckdb.connect(":memory:") as con:
+        con.execute("SET temp_directory = ?", [spill])
         con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")
         con.execute("SET preserve_insertion_order = true")
@@ -93,8 +99,6 @@ def _locked(inputs: Mapping[str, Path], threads: int, memory: str) -> Iterator[d
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
         yield con
-    finally:
-        con.close()
 
 
 def _prepared(con: duckdb.DuckDBPyConnection, name: str, sql: str, key: list[str]) -> str:
@@ -125,6 +129,9 @@ def _prepared(con: duckdb.DuckDBPyConnection, name: str, sql: str, key: list[str
 
 def _chosen(name: str, columns: list[tuple[str, str]]) -> list[str]:
     out, problems = [], []
+    names = [column for column, _ in columns]
+    for twice in sorted({column for column in names if names.count(column) > 1}):
+        problems.append(Problem(what=f"two columns are called {twice}", where=f"tables.{name}.sql"))
     for column, kind in columns:
         target = next((cast for pattern, cast in _CASTS if pattern.fullmatch(kind)), None)
         if target is None:
@@ -134,7 +141,7 @@ def _chosen(name: str, columns: list[tuple[str, str]]) -> list[str]:
         raise InputError(
             f"The table {name} has columns that a snapshot cannot hold",
             problems=problems,
-            remedy="Cast them to numbers, text, truths, dates or times.",
+            remedy="Name each column once, and cast it to a number, text, truth, date or time.",
         )
     return out
 
@@ -143,8 +150,21 @@ def _write(con: duckdb.DuckDBPyConnection, query: str, part: Path) -> None:
     """Stream the result, group by group, so that memory stays bounded whatever its size."""
     reader = con.execute(query).to_arrow_reader(ROW_GROUP)
     with pq.ParquetWriter(part, reader.schema, compression="zstd", compression_level=3) as writer:
-        for batch in reader:
+        for batch in _batches(reader):
             writer.write_table(pa.Table.from_batches([batch]), row_group_size=ROW_GROUP)
+
+
+def _batches(reader: Any) -> Iterator[Any]:
+    """The result's batches; a failing query is a failing query, not a failing file."""
+    while True:
+        try:
+            yield reader.read_next_batch()
+        except StopIteration:
+            return
+        except (pa.ArrowException, OSError) as error:
+            if "Out of Memory" in str(error):
+                raise duckdb.OutOfMemoryException(str(error)) from error
+            raise duckdb.Error(str(error)) from error
 
 
 def _wrong(name: str, error: duckdb.Error, inputs: Mapping[str, Any]) -> InputError:
