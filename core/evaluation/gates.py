@@ -39,14 +39,17 @@ def blocked(outcomes: Sequence[GateOutcome]) -> bool:
 def _outcome(rule: GateRule, facts: Mapping[str, Fact]) -> GateOutcome:
     observed = facts.get(rule.fact)
     problem = _problem(rule, observed, facts)
+    expected, shown = text_of(rule.value), "not recorded" if observed is None else text_of(observed)
+    if expected == shown and observed is not None and observed != rule.value:
+        expected, shown = repr(rule.value), repr(observed)  # rounding would hide why they differ
     return GateOutcome(
         rule=rule.id,
         severity=rule.severity,
         passed=not problem and OPERATORS[rule.op](observed, rule.value),
         fact=rule.fact,
         op=rule.op,
-        expected=text_of(rule.value),
-        observed="not recorded" if observed is None else text_of(observed),
+        expected=expected,
+        observed=shown,
         why=" ".join(part for part in (problem, rule.why) if part),
     )
 

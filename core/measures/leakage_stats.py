@@ -26,10 +26,14 @@ def single_feature_auc(values: Any, label: Any, *, feature: str = "") -> SingleF
         InputError: when the label has one class only.
     """
     column, y = _inputs(values, label)
-    kind, scores, known = _scores(column, y)
+    number, scores, known = _scores(column, y)
+    return _single(feature or column.name, number, y, scores, known)
+
+
+def _single(feature: str, number: bool, y: Bools, scores: Floats, known: Bools) -> SingleFeature:
     return SingleFeature(
-        feature=feature or column.name,
-        kind="number" if kind else "category",
+        feature=feature,
+        kind="number" if number else "category",
         rows=y.size,
         auc=_auc(y[known], midranks(scores[known])) if known.any() else 0.5,
         null_share=1.0 - float(known.mean()),
@@ -46,8 +50,8 @@ def too_good(
     ``permutations`` shufflings of the label, so that a column of few rows is not accused by chance.
     """
     column, y = _inputs(values, label)
-    single = single_feature_auc(column, y, feature=feature)
-    _, scores, known = _scores(column, y)
+    number, scores, known = _scores(column, y)
+    single = _single(feature or column.name, number, y, scores, known)
     by_null = single.null_indicator_auc > single.auc
     auc = max(single.auc, single.null_indicator_auc)
     ranks = midranks((~known).astype(np.float64)) if by_null else midranks(scores[known])
@@ -83,7 +87,9 @@ def _scores(column: pl.Series, y: Bools) -> tuple[bool, Floats, Bools]:
         scores = numeric.cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return True, scores, np.isfinite(scores)
     known = column.is_not_null().to_numpy()
-    codes = column.cast(pl.String).rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    levels = pl.Series(column.drop_nulls().cast(pl.String).unique(maintain_order=True))
+    names = column.cast(pl.String).replace_strict(levels, pl.Series(range(1, len(levels) + 1)), default=0)
+    codes = names.cast(pl.Int64).to_numpy()
     return False, _cross_fitted(codes, y), known
 
 

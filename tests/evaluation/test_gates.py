@@ -62,3 +62,8 @@ def test_outcomes_keep_the_order_and_the_words_of_the_policy():
     rules = [GateRule(id=name, fact=name, op=">=", value=0.123456789) for name in ("b", "a")]
     outcomes = apply_gates(Policy(name="p", version=1, gates=rules), {"a": 1, "b": 0.5})
     assert [(o.rule, o.expected, o.observed) for o in outcomes] == [("b", "0.123457", "0.5"), ("a", "0.123457", "1")]
+
+
+def test_numbers_that_round_alike_are_shown_in_full():
+    outcome = decide("a", ">=", 0.72, {"a": 0.71999999})[0]
+    assert (outcome.passed, outcome.expected, outcome.observed) == (False, "0.72", "0.71999999")

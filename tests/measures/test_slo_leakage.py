@@ -75,3 +75,10 @@ def test_many_levels_do_not_look_good_by_memory(label):
 def test_few_rows_are_not_accused_by_chance():
     y = np.array([True, False, True, False])
     assert not too_good(np.array([2.0, 1.0, 4.0, 0.5]), y).suspicious
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Float64, pl.Null, pl.Boolean, pl.Categorical, pl.Date])
+def test_a_column_of_nulls_tells_nothing(dtype):
+    column = pl.Series("empty", [None] * 6, dtype=dtype)
+    made = too_good(column, np.array([True, False] * 3))
+    assert (made.auc, made.suspicious) == (0.5, False)
