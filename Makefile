@@ -23,7 +23,7 @@ lint: setup
 	@$(BIN)/lint-imports
 
 bench: wheelhouse ## the figures of docs/benchmarks.md
-	@$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s $(ARGS)
+	@for file in tests/benchmarks/[a-z]*.py; do echo "# $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
 
 pictures: setup ## docs/pictures, rendered off screen in both themes
 	@PLIMSOLL_PICTURES=docs/pictures QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests/app -k pictures $(ARGS)
