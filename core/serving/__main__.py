@@ -14,7 +14,7 @@ from typing import Any
 from core.kernel.clock import SystemClock
 from core.kernel.errors import PlimsollError
 
-VERBS = ("verify", "golden", "switch", "rollback", "status", "install-check", "kill", "revive")
+VERBS = ("unpack", "verify", "golden", "switch", "rollback", "status", "install-check", "kill", "revive")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--release")
+    parser.add_argument("--package", type=Path, help="for unpack: the package's tar")
     parser.add_argument("--to")
     parser.add_argument("--order", type=Path, help="a rollback order signed by the console")
     parser.add_argument("--by", default=os.environ.get("USER", "unknown"), help="who asks, for the history")
@@ -54,6 +55,18 @@ def _serve(options: argparse.Namespace) -> int:
 
     serve(options.root, options.host, options.port)
     return 0
+
+
+def _unpack(options: argparse.Namespace) -> dict[str, Any]:
+    """Unpack a package into releases/<release>; refused whole or there whole."""
+    from core.kernel.errors import InputError
+    from core.serving.layout import Layout
+    from core.serving.unpack import unpack
+
+    if options.package is None:
+        raise InputError("Which package? Name its file with --package")
+    folder = unpack(options.package, Layout(options.root.resolve()).release(options.release or ""))
+    return {"ok": True, "release": folder.name}
 
 
 def _verify(options: argparse.Namespace) -> dict[str, Any]:
@@ -151,6 +164,7 @@ def _revive(options: argparse.Namespace) -> dict[str, Any]:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "unpack": _unpack,
     "verify": _verify,
     "golden": _golden,
     "switch": _switch,

@@ -87,7 +87,7 @@ class LoadedModel:
         columns = [
             pl.Series(name, [row.get(name) for row in view], dtype=kind, strict=False) for name, kind in self._views
         ]
-        full = frame.with_columns(columns) if columns else frame
+        full = frame.hstack(columns) if columns else frame
         return [float(value) for value in self.predict(self._transformer.matrix(full)).tolist()]
 
     def predict(self, matrix: Matrix) -> npt.NDArray[np.float64]:

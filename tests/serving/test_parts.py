@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.kernel.clock import SystemClock
 from core.kernel.errors import Conflict, InputError
@@ -192,3 +194,30 @@ def test_what_the_runtime_imports() -> None:
     }
     rooms = {name.split(".")[1] for name in loaded if name.startswith("core.")}
     assert rooms <= {"kernel", "contract", "serving"}
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = st.sampled_from(["name", "shape", "datatype", "data", "parameters", "inputs", "outputs", "id", "tensor"])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=PLACES, value=JSON_VALUES, raw=st.binary(max_size=40), number=st.integers(0, 5))
+def test_no_request_can_make_decoding_crash(kit: Any, place: str, value: Any, raw: bytes, number: int) -> None:
+    body = kit.infer_body([kit.flight()])
+    if place in ("inputs", "outputs", "id"):
+        body[place] = value
+    elif place == "tensor":
+        body["inputs"][number] = value
+    else:
+        body["inputs"][number][place] = value
+    try:
+        request = decode(
+            json.dumps(body).encode(), raw if place == "parameters" else b"", kit.contract(), ["probability"]
+        )
+    except InputError:
+        return
+    assert len(request.rows) == len(request.given) >= 1
