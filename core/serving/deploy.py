@@ -16,7 +16,7 @@ from core.kernel.clock import Clock, SystemClock, parse_utc, utc_text
 from core.kernel.digests import strict_json
 from core.kernel.envelope import Envelope, verify_statement
 from core.kernel.errors import NotFound, Problem, Refused
-from core.serving.history import Switch, append_switch, read_switches, switched_at, version_problems
+from core.serving.history import Switch, append_switch, read_switches, version_problems
 from core.serving.layout import STATE_LIMIT, Layout, read_limited
 from core.serving.loaded import load_release
 from core.serving.lock import deploy_lock, server_running
@@ -33,8 +33,8 @@ class Proof:
     golden_rows: int
 
 
-def prove(layout: Layout, release: str, trust: TrustRoot, now: datetime) -> Proof:
-    """Verify a release and run its golden rows.
+def prove(layout: Layout, release: str, trust: TrustRoot, now: datetime, as_of: datetime | None = None) -> Proof:
+    """Verify a release and run its golden rows; ``as_of``: when it was first switched on here.
 
     Raises:
         NotFound: no such release. Refused: with every problem. AnswerIsNo: golden rows differ.
@@ -42,7 +42,7 @@ def prove(layout: Layout, release: str, trust: TrustRoot, now: datetime) -> Proo
     folder = layout.release(release)
     if not folder.is_dir() or folder.is_symlink():
         raise NotFound(f"There is no release {release} on this target", where=str(folder))
-    verified = verify_release(folder, trust, now=now, environment=trust.environment)
+    verified = verify_release(folder, trust, now=now, environment=trust.environment, as_of=as_of)
     if not verified.ok:
         raise refusal(verified)
     model = load_release(folder, verified)
@@ -96,7 +96,7 @@ def rollback(
                     remedy="Going back to it needs a rollback order that the console signed",
                 )
             check_order(order, release, trust, now)
-        proof = prove(layout, release, trust, parse_utc(first.at) if first else now)
+        proof = prove(layout, release, trust, now, parse_utc(first.at) if first else None)
         if first is not None and proof.verified.payload != first.payload:
             raise Refused(f"Release {release} is not the one that served here before")
         return _make_current(layout, proof, "rollback", by, clock)
@@ -195,8 +195,3 @@ def may_serve(layout: Layout, dossier: Dossier, payload: str) -> list[Problem]:
     if switches and switches[-1].release == dossier.release and switches[-1].payload == payload:
         return []
     return list(version_problems(layout, dossier))
-
-
-def valid_at(layout: Layout, release: str, payload: str, now: datetime) -> datetime:
-    """The time at which a release's sign-offs must be valid: when it was switched on, else now."""
-    return switched_at(layout, release, payload) or now

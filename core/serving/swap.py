@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from core.contract.release import VerifiedRelease
 from core.kernel.errors import PlimsollError, Refused
-from core.serving.deploy import may_serve, refusal, valid_at
-from core.serving.loaded import LoadedModel, load_release, read_dossier
+from core.serving.deploy import may_serve, refusal
+from core.serving.history import switched_at
+from core.serving.loaded import load_release, read_dossier
 from core.serving.service import Service
 from core.serving.trust import read_trust
 from core.serving.verify import verify_release
@@ -22,7 +24,8 @@ class Watcher:
         self._service = service
         self._wake = threading.Event()
         self._stop = False
-        self._seen: tuple[str | None, int, int] | None = None
+        self._seen: tuple[str | None, int] | None = None
+        self._killed = 0
         self._forced = False
         self._thread = threading.Thread(target=self._run, name="release-watcher", daemon=True)
 
@@ -50,16 +53,20 @@ class Watcher:
                 self.check()
 
     def check(self) -> None:
-        """Take the current release if it or the trust root changed."""
+        """Take the current release if it or the trust root changed; tell of the kill switch."""
         release: str | None = None
         try:
-            release = self._service.layout.current_release()
-            seen = (release, _stamp(self._service.layout.trust), _stamp(self._service.layout.killed))
+            layout = self._service.layout
+            release = layout.current_release()
+            seen = (release, _stamp(layout.trust))
+            killed = _stamp(layout.killed)
             forced, self._forced = self._forced, False
-            if seen == self._seen and not forced:
-                return
-            self._seen = seen
-            self._take(release)
+            if seen != self._seen or forced:
+                self._seen, self._killed = seen, killed
+                self._take(release)
+            elif killed != self._killed:
+                self._killed = killed
+                self._service.write_status()
         except PlimsollError as error:
             self._failed(release, error)
         except Exception as error:  # noqa: BLE001  (the watcher must outlive any fault; it is told in the status)
@@ -79,33 +86,32 @@ class Watcher:
         if release is None:
             service.write_status()
             return
-        model = load_current(service, release)
-        already = service.model
-        if already is not None and (already.release, already.payload) == (model.release, model.payload):
-            service.problem = None
-            service.write_status()
+        folder = service.layout.release(release)
+        verified = verify_current(service, folder)
+        serving = service.model
+        if serving is not None and (serving.release, serving.payload) == (verified.release, verified.payload):
+            service.took(serving)
             return
-        service.took(model)
+        service.took(load_release(folder, verified, service.clock))
         service.metrics.add("plimsoll_swaps_total", outcome="taken")
 
 
-def load_current(service: Service, release: str) -> LoadedModel:
-    """The release that ``current`` names, verified against the pinned trust root and proven.
+def verify_current(service: Service, folder: Path) -> VerifiedRelease:
+    """Verify the release that ``current`` names against the pinned trust root.
 
     Raises:
         PlimsollError: saying why it may not serve.
     """
     layout = service.layout
-    folder = layout.release(release)
     trust = read_trust(layout.trust)
     dossier = read_dossier(folder)
-    at = valid_at(layout, release, dossier.payload, service.now())
-    verified = verify_release(folder, trust, now=at, environment=trust.environment)
+    as_of = switched_at(layout, dossier.release, dossier.payload)
+    verified = verify_release(folder, trust, now=service.now(), environment=trust.environment, as_of=as_of)
     if not verified.ok:
         raise refusal(verified)
     if problems := may_serve(layout, dossier, verified.payload):
-        raise Refused(f"Release {release} would be a downgrade or a jump", problems=problems)
-    return load_release(folder, verified, service.clock)
+        raise Refused(f"Release {folder.name} would be a downgrade or a jump", problems=problems)
+    return verified
 
 
 def _stamp(path: Path) -> int:

@@ -37,14 +37,14 @@ def read_trust(path: Path, console_public_key: str | bytes | None = None) -> Tru
     return trust
 
 
-def trust_problems(trust: TrustRoot, now: datetime) -> list[Problem]:
-    """Whether the trust root can be used at ``now``: its age, its clock, its thresholds, its keys."""
+def trust_problems(trust: TrustRoot, now: datetime, as_of: datetime | None = None) -> list[Problem]:
+    """Whether the trust root can be used: its age at ``as_of`` (else now), the clock now, its thresholds."""
     found = []
     issued = _time(trust.issued_at)
     if issued is None:
         found.append(Problem("the trust root has no readable issue time", where="trust.json"))
-    elif now > issued + timedelta(days=trust.max_age_days):
-        age = (now - issued).days
+    elif (as_of or now) > issued + timedelta(days=trust.max_age_days):
+        age = ((as_of or now) - issued).days
         found.append(
             Problem(
                 f"the trust root is stale: {age} days old, at most {trust.max_age_days} are allowed",

@@ -24,14 +24,19 @@ SIGNATURE_LIMIT = 256 * 1024
 MOST_SIGNATURES = 100
 
 
-def verify_release(folder: Path, trust: TrustRoot, *, now: datetime, environment: str) -> VerifiedRelease:
+def verify_release(
+    folder: Path, trust: TrustRoot, *, now: datetime, environment: str, as_of: datetime | None = None
+) -> VerifiedRelease:
     """Check an unpacked release against the trust root; all problems are listed, none raised.
 
     Sign-offs that are false in themselves (altered, for another release, an unknown signer) are
     problems at once. Those that merely do not count (revoked or expired key, no approver role, the
     author, a person or key that signed before) are named when too few others remain.
+
+    ``as_of`` is for a release that was switched on here earlier: sign-offs and trust root must have been
+    in date then, so that a restart or a rollback does not fail because time has passed. Revoked keys never count.
     """
-    problems = trust_problems(trust, now)
+    problems = trust_problems(trust, now, as_of)
     manifest_json = _document(folder / "manifest.json", problems)
     dossier_json = _document(folder / "dossier.json", problems)
     manifest = _manifest(manifest_json, problems)
@@ -46,7 +51,7 @@ def verify_release(folder: Path, trust: TrustRoot, *, now: datetime, environment
         return _verdict(release, "", [], [*problems, Problem(f"{error.headline}: {error.detail}", where=folder.name)])
     problems += _binding(manifest_json, payload, digest, dossier, folder)
     problems += _dossier_problems(dossier, trust, environment)
-    approved_by, found = _sign_off_problems(folder / "signatures", dossier, trust, now)
+    approved_by, found = _sign_off_problems(folder / "signatures", dossier, trust, as_of or now)
     verdict = _verdict(release, dossier.payload, approved_by, problems + found)
     return verdict.model_copy(update={"dossier": digest})
 

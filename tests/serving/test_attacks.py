@@ -16,6 +16,8 @@ from core.kernel.clock import utc_text
 from core.kernel.digests import canonical_json, strict_json
 from core.kernel.envelope import sign_statement
 from core.kernel.errors import Conflict, InputError, Refused
+from core.serving.history import Switch, append_switch
+from core.serving.layout import Layout
 from core.serving.trust import read_trust
 from core.serving.unpack import Limits, unpack
 from core.serving.verify import verify_release
@@ -123,6 +125,23 @@ def test_a4_an_older_release_is_a_downgrade(world: Any, start: Any, kit: Any) ->
 def test_a5_a_stale_trust_root_refuses_new_releases(world: Any, kit: Any) -> None:
     folder = world.release(1)
     assert "stale" in problems_of(world, folder, kit, days=400)
+
+
+def test_time_that_passes_stops_no_release_that_serves(world: Any, start: Any, kit: Any) -> None:
+    old = {"signed_at": utc_text(kit.NOW - timedelta(days=90)), "expires_at": utc_text(kit.NOW - timedelta(days=60))}
+    world.release(1, sign=old, proposed_at=utc_text(kit.NOW - timedelta(days=91)))
+    assert "expired" in str(world.command("switch", "--release", "rel-0001", check=3))
+    folder = world.root / "releases" / "rel-0001"
+    when = kit.NOW - timedelta(days=80)
+    verified = verify_release(folder, world.trust(), now=kit.NOW, environment="production", as_of=when)
+    assert verified.ok, verified.problems
+    (world.root / "current").symlink_to("releases/rel-0001")
+    record = {"at": utc_text(when), "action": "switch", "release": "rel-0001", "model": "delay", "version": 1}
+    record |= {"payload": verified.payload, "previous": None, "by": "test", "approved_by": verified.approved_by}
+    append_switch(Layout(world.root), Switch.read(record))
+    server = start()
+    assert server.status()["release"] == "rel-0001"
+    assert server.post("/v2/models/delay/infer", kit.infer_body([kit.flight()])).status_code == 200
 
 
 def test_a7_a_jump_to_a_huge_version_is_refused(world: Any) -> None:
