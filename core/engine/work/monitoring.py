@@ -1,0 +1,98 @@
+"""Work on production traffic: labels in, windows analysed, online values held against offline ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from core.contract.schema import Contract
+from core.engine.work.training import read_contract
+from core.engine.workfolder import JobFolder
+from core.kernel.clock import parse_utc
+from core.kernel.durations import parse_duration
+from core.kernel.errors import InputError
+from core.kernel.progress import Progress
+from core.project.schema import Drift, Slo
+
+
+def add_labels(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Read a file of labels (the key columns, label, known_at) into a snapshot of its own."""
+    from core.monitoring.labels import label_rows
+
+    progress.step(0, 1, "reading labels")
+    path = Path(folder.params["file"])
+    frame = _read_table(path)
+    label_rows(frame, folder.params["key"])
+    columns = [*folder.params["key"], "label", "known_at"]
+    kept = frame.select(columns).sort("known_at", *folder.params["key"])
+    kept.write_parquet(folder.out("table.parquet"), compression="zstd", compression_level=3)
+    return {"rows": kept.height, "columns": kept.columns}
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise InputError("There is no such file", where=str(path))
+    try:
+        return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, try_parse_dates=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(
+            "The file of labels cannot be read", detail=str(error), where=str(path), remedy="Give CSV or Parquet."
+        ) from error
+
+
+def analyse_traffic(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Analyse each window of a period as of an instant; returns reports, signals and parity."""
+    from core.monitoring.alerts import signals_of
+    from core.monitoring.health import Baseline, Traffic, analyse, score_reference
+    from core.monitoring.windows import combine_logs
+
+    contract = read_contract(folder.input("contract"))
+    drift = Drift.read(folder.params["drift"])
+    slos = {name: Slo.read(value) for name, value in folder.params["slos"].items()}
+    since, until, as_of = (parse_utc(folder.params[name]) for name in ("since", "until", "as_of"))
+    log = combine_logs([pl.read_parquet(path) for path in folder.inputs("predictions").values()], contract)
+    labels = [pl.read_parquet(path) for path in folder.inputs("labels").values()]
+    traffic = Traffic(log, pl.concat(labels, how="vertical_relaxed") if labels else None)
+    test = pl.read_parquet(folder.input("training_set")).filter(pl.col("split").is_in(["train", "validate", "test"]))
+    scores = pl.read_parquet(folder.input("run_predictions")).filter(pl.col("split") == "test")
+    baseline = Baseline(features=_reference(test, contract), scores=score_reference(scores["probability"]))
+    step = timedelta(seconds=parse_duration(drift.window))
+    reports, signals = [], []
+    start = since
+    while start < until:
+        progress.check()
+        end = min(start + step, until)
+        progress.step((start - since) / (until - since), 1, f"window from {start:%d %B}")
+        report = analyse(traffic, contract, baseline, start, end, as_of, drift, slos, progress)
+        reports.append(report.plain())
+        signals.extend(signal.plain() for signal in signals_of(report))
+        start = end
+    return {
+        "reports": reports,
+        "signals": signals,
+        "predictions": log.height,
+        "parity": parity_of(log, folder.input("run_predictions"), contract),
+    }
+
+
+def _reference(rows: pl.DataFrame, contract: Contract) -> Any:
+    from core.measures.drift_reference import fit_reference
+
+    return fit_reference(rows, [item.name for item in contract.features if item.name in rows.columns])
+
+
+def parity_of(log: pl.DataFrame, run_predictions: Path, contract: Contract) -> dict[str, Any]:
+    """What was served against what the same model says offline on the same events: rows and largest difference."""
+    from core.monitoring.labels import key_text
+
+    offline = pl.read_parquet(run_predictions).filter(pl.col("split") == "production")
+    if len(contract.key) != 1 or offline.is_empty():
+        return {"rows": 0, "max_difference": None}
+    named = offline.select(pl.col("key").alias(contract.key[0]), pl.col("probability").alias("offline"))
+    named = named.select(key_text(named, contract.key).alias("key"), "offline")
+    both = log.filter(pl.col("status") == "ok").join(named, on="key", how="inner")
+    difference = (both["probability"] - both["offline"]).abs().max()
+    return {"rows": both.height, "max_difference": difference if isinstance(difference, float) else None}
