@@ -17,6 +17,7 @@ import pytest
 from core.delivery import operate, target
 from core.delivery.archive import Entry, write_tar
 from core.delivery.loopback import LoopbackTarget, loopback_target
+from core.delivery.runtime import runtime_name
 from core.delivery.ssh import Remote, connect
 from core.delivery.wheelhouse import wheelhouse
 from core.kernel.errors import Conflict, InputError, NotFound, PlimsollError, Refused
@@ -206,10 +207,22 @@ def test_a_killed_server_is_seen_and_started_again(running: Remote) -> None:
     _serves(running, "1", 0.1)
 
 
+def test_a_server_that_the_host_started_is_found_and_left_alone(running: Remote) -> None:
+    port = operate.start_server(running)
+    pid = operate.status(running).pid
+    running.run(f"rm {running.spec.root}/state/launch.json")
+    assert operate.status(running).pid == pid
+    assert operate.start_server(running) == port
+    assert operate.status(running).pid == pid
+    assert operate.stop_server(running)
+    assert not operate.status(running).running
+    operate.start_server(running)
+
+
 def test_runtime_that_is_there_is_not_sent_again(running: Remote, workshop: Makers) -> None:
-    began = time.monotonic()
+    if runtime_name(wheelhouse()) != operate.status(running).runtime:
+        pytest.skip("the source of the runtime was edited since it was installed")
     target.install_runtime(running, wheelhouse(), workshop.folder / "nowhere", Silent())
-    assert time.monotonic() - began < 10
     assert not (workshop.folder / "nowhere").exists()
 
 

@@ -21,6 +21,7 @@ def _offline() -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_whole_path_without_a_network() -> None:
     offline = _offline()
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:xdist", str(JOURNEY)]
@@ -29,7 +30,7 @@ def test_the_whole_path_without_a_network() -> None:
         [*OFFLINE, *command] if offline else command,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=560,
         check=False,
         cwd=JOURNEY.parents[2],
         env=environment,

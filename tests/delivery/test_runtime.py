@@ -15,8 +15,9 @@ from core.delivery import target
 from core.delivery.agent_call import call
 from core.delivery.loopback import LoopbackTarget
 from core.delivery.pins import serving_pins
-from core.delivery.records import HostReport
+from core.delivery.records import HostReport, TargetSpec
 from core.delivery.runtime import build_runtime, runtime_source
+from core.delivery.service_unit import service_unit
 from core.delivery.ssh import connect
 from core.delivery.target import host_problems
 from core.delivery.wheelhouse import default_wheelhouse, wheelhouse
@@ -81,6 +82,18 @@ def test_hosts_that_do_not_fit_are_told_every_reason() -> None:
     told = " ".join(problem.what for problem in host_problems(report, info))
     for word in ("may not write", "Python 3.9.2", "riscv64", "C library 2.31", "MiB free"):
         assert word in told
+
+
+def test_service_unit_names_everything_and_needs_a_whole_path() -> None:
+    spec = TargetSpec(
+        name="plant", url="ssh://ops@plant.example/srv/plimsoll", host_key="", client_key="", python="/usr/bin/python3"
+    )
+    text = service_unit(spec, 8123)
+    assert "ExecStart=/usr/bin/python3 -P -s -m core.serving --root /srv/plimsoll --host 127.0.0.1 --port 8123" in text
+    assert "User=ops" in text
+    assert "@" not in text
+    with pytest.raises(InputError, match="whole path"):
+        service_unit(spec.model_copy(update={"python": "python3"}), 8123)
 
 
 INSTALL_AND_DIE = """

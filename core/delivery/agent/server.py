@@ -64,7 +64,8 @@ def stop(root: Path, params: Params) -> Params:
             break
         if until(lambda: launched(root) is None, wait):
             break
-    (root / "state" / "launch.json").unlink()
+    if (root / "state" / "launch.json").exists():
+        (root / "state" / "launch.json").unlink()
     return {"stopped": True}
 
 
@@ -92,12 +93,28 @@ def token(root: Path, _: Params) -> Params:
 
 
 def launched(root: Path) -> Any:
-    """What was started, if that very process is still alive."""
+    """The running server: what was started from here, or what a service of the host started."""
     path = root / "state" / "launch.json"
-    if not path.is_file():
+    if path.is_file():
+        about = json.loads(path.read_text())
+        if born(about["pid"]) == about["born"]:
+            return about
+    return told_by_server(root)
+
+
+def told_by_server(root: Path) -> Any:
+    """The server by its own pid file, if that process really is a server of this root."""
+    try:
+        pid = int((root / "state" / "server.pid").read_text())
+        port = int((root / "state" / "port").read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        settings = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (OSError, ValueError):
         return None
-    about = json.loads(path.read_text())
-    return about if born(about["pid"]) == about["born"] else None
+    if b"core.serving" not in words or str(root).encode() not in words or born(pid) is None:
+        return None
+    paths = [item.decode().partition("=")[2].split(":")[0] for item in settings if item.startswith(b"PYTHONPATH=")]
+    return {"pid": pid, "port": port, "runtime": Path(paths[0]).resolve().name if paths else "", "born": born(pid)}
 
 
 def born(pid: int) -> str | None:
