@@ -172,7 +172,7 @@ def month_chart(report: EvaluationReport) -> Chart | None:
     values = [m.auc.value for m in months if m.auc]
     words = f"ROC-AUC of {len(months)} months, from {min(values):.4f} to {max(values):.4f}."
     chart = _base(scale, "ROC-AUC by month", "", "ROC-AUC", words)
-    every = max(1, -(-len(months) // 6))
+    every = max(1, -(-len(months) // 4))
     chart.x_ticks = [Tick(scale.x(i), m.month) for i, m in enumerate(months) if i % every == 0]
     chart.lines = [(scale.line(list(enumerate(values))), "main")]
     chart.whiskers = [(scale.x(i), scale.y(b[0]), scale.y(b[1])) for i, b in enumerate(bands)]
