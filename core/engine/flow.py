@@ -202,7 +202,7 @@ def _candidate(name: str) -> list[Step]:
         inputs = {"predictions": str(made["predictions"])}
         with planner.workspace.database.reading() as session:
             champion = champion_of(session, planner.project.project)
-        if champion is not None:
+        if champion is not None and champion.run != made["run"]:
             params["champion"] = champion.id
             inputs |= {
                 "champion_onnx": champion.onnx,

@@ -147,7 +147,7 @@ def register_best(context: Context, planner: Planner) -> Done:
     """Register the best candidate as a new version of the project's model, in stage ``candidate``."""
     made = planner.outputs["payload"]
     session = context.session
-    known = session.exec(select(ModelVersion).where(ModelVersion.payload == made["payload"])).first()
+    known = session.exec(select(ModelVersion).where(ModelVersion.run == made["run"])).first()
     if known is not None:
         return Done(
             subject=known.id,

@@ -109,7 +109,7 @@ def start_replay(context: Context, request: Replay) -> Done:
     rooms=("features", "delivery"),
     timeout_s=1800,
 )
-def keep_replay(context: Context, outcome: JobOutcome) -> Done:
+def keep_replay(_context: Context, outcome: JobOutcome) -> Done:
     """Record what was sent."""
     value = outcome.value
     told = f"{value['rows']:,} rows in {value['requests']:,} requests, {value['pushed_values']:,} feature values pushed"

@@ -14,11 +14,11 @@ from core.engine.operations.models import champion_of, find_model
 from core.engine.projects import newest_version
 from core.engine.questions.training import user_names
 from core.engine.registry import question
-from core.kernel.clock import utc_text
+from core.kernel.clock import parse_utc, utc_text
 from core.kernel.digests import strict_json
 from core.kernel.errors import NotFound
 from core.monitoring.playbooks import playbook
-from core.store.tables import Alert, Decision, Incident, ModelVersion, Report
+from core.store.tables import Alert, Collection, Decision, Incident, ModelVersion, Report, Snapshot
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
@@ -98,11 +98,10 @@ def _drift(body: dict[str, Any]) -> list[dict[str, Any]]:
         out += [
             {
                 "column": item["name"],
-                "statistic": item.get("statistic"),
-                "threshold": item.get("threshold"),
+                "statistic": item["statistic"],
                 "effect": item["effect"],
-                "p": item.get("p_adjusted", item.get("p_value")),
-                "psi": item.get("psi"),
+                "p": item["p_value"],
+                "psi": item["psi"],
                 "null_effect": item["null_effect"],
                 "verdict": item["verdict"],
                 "alarm": item["verdict"] == "alarm",
@@ -209,3 +208,33 @@ def incident(engine: Engine, id: str) -> dict[str, Any]:
             ],
             "playbook": playbook(record.kind).plain(),
         }
+
+
+@question("recorded_labels")
+def recorded_labels(engine: Engine, since: str, until: str, known_after: str, known_by: str) -> pl.DataFrame:
+    """Labels of the champion's recorded events that became known in (known_after, known_by]: for replays."""
+    with engine.workspace.database.reading() as session:
+        champion = _champion(session)
+        if champion is None:
+            raise NotFound("No model is in production")
+        blob = session.get_one(Snapshot, champion.detail["training_set"]).blob
+        contract = strict_json(engine.workspace.blobs.path(champion.contract).read_bytes())
+    moments = [parse_utc(text) for text in (since, until, known_after, known_by)]
+    return (
+        pl.scan_parquet(engine.workspace.blobs.path(blob))
+        .filter(
+            pl.col("prediction_time").is_between(moments[0], moments[1], closed="left")
+            & pl.col("label_known_at").is_between(moments[2], moments[3], closed="right")
+            & pl.col("label").is_not_null()
+        )
+        .select(*contract["key"], "label", pl.col("label_known_at").alias("known_at"))
+        .collect()
+    )
+
+
+@question("collected")
+def collected(engine: Engine, target: str) -> dict[str, Any]:
+    """How many prediction rows were collected from a target."""
+    with engine.workspace.database.reading() as session:
+        rows = list(session.exec(select(Collection).where(Collection.target == target)))
+    return {"target": target, "collections": len(rows), "rows": sum(row.rows for row in rows)}
