@@ -74,6 +74,7 @@ class Bridge(QObject):
     failed = Signal(object)
     jobs_changed = Signal(list)
     moved = Signal(int)
+    ledger_at = Signal(int)
     connected = Signal()
     busy_changed = Signal(bool)
     _done = Signal(int, object, object)
@@ -214,6 +215,7 @@ class Bridge(QObject):
             self.jobs_changed.emit(jobs)
         if seq != self._seq:
             first, self._seq = self._seq < 0, seq
+            self.ledger_at.emit(seq)
             if not first:
                 self.moved.emit(seq)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-COLUMN, ROW = 232.0, 64.0
+COLUMN, ROW = 224.0, 68.0
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from app.theme import style
 from app.theme.states import look_of, paint_glyph
 
 WIDTH, HEIGHT = 184.0, 44.0
-FAR = 0.35
-NEAR = 0.55
+FAR = 0.22
+NEAR = 0.7
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,13 @@ class GraphItem(QGraphicsItem):
             painter.fillRect(box, QColor(colours.accent if chosen else colours.strong_border))
             return
         edge = colours.accent if chosen else colours.strong_border
-        painter.setPen(QPen(QColor(edge), 2 if chosen else 1))
+        pen = QPen(QColor(edge), 2 if chosen else 1)
+        pen.setCosmetic(True)
+        painter.setPen(pen)
         painter.setBrush(QColor(colours.accent_tint if chosen else colours.surface))
         painter.drawRoundedRect(box, 6, 6)
         if scale < NEAR:
+            self._paint_name(painter, item.label, box, scale)
             return
         left = box.left() + 12
         if look is not None:
@@ -151,3 +154,11 @@ class GraphItem(QGraphicsItem):
         painter.setPen(QColor(colours.text))
         cut = painter.fontMetrics().elidedText(item.label, Qt.TextElideMode.ElideMiddle, int(room.width()))
         painter.drawText(room.translated(0, 17), int(Qt.AlignmentFlag.AlignVCenter), cut)
+
+    def _paint_name(self, painter: QPainter, label: str, box: QRectF, scale: float) -> None:
+        """From far the label alone, as large as its box lets it be."""
+        painter.setFont(style.font(round(min(11 / scale, HEIGHT * 0.62))))
+        painter.setPen(QColor(style.current().text))
+        room = box.adjusted(8, 0, -8, 0)
+        cut = painter.fontMetrics().elidedText(label, Qt.TextElideMode.ElideRight, int(room.width()))
+        painter.drawText(room, int(Qt.AlignmentFlag.AlignCenter), cut)

@@ -67,6 +67,7 @@ class Page(QWidget):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self.setObjectName("page")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.bridge = bridge
         self.subtitle = ""
         self.header_widgets: list[QWidget] = []
@@ -110,7 +111,8 @@ class Page(QWidget):
         made.setChildrenCollapsible(False)
         for part in parts:
             made.addWidget(part)
-        made.setSizes(list(sizes))
+        made.setProperty("first", [size * 400 for size in sizes])
+        made.setSizes([size * 400 for size in sizes])
         for index, size in enumerate(sizes):
             made.setStretchFactor(index, size)
         self.splitters.append(made)

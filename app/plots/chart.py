@@ -13,13 +13,23 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QToolButton, Q
 from app.plots.decimate import min_max
 from app.plots.legend import Legend
 from app.plots.series import Chart, Series
+from app.tables import format as fmt
 from app.tables.view import Table
 from app.theme import style
 from app.theme.icons import icon
 from app.widgets.layout import row
-from app.widgets.text import ElidedLabel, Label
+from app.widgets.text import Label
 
 pg.setConfigOptions(antialias=True, useOpenGL=False, foreground="#888888", background=None)
+
+
+class Axis(pg.AxisItem):
+    """An axis that writes large numbers like the tables do."""
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        if spacing * scale >= 1 and values and max(abs(v * scale) for v in values) >= 1000:
+            return [fmt.integer(v * scale) for v in values]
+        return list(super().tickStrings(values, scale, spacing))
 
 
 class ChartView(QWidget):
@@ -30,7 +40,7 @@ class ChartView(QWidget):
         self._chart: Chart | None = None
         self._heading = Label("", "strong")
         self._legend = Legend()
-        self._plot = pg.PlotWidget(background=None)
+        self._plot = pg.PlotWidget(background=None, axisItems={side: Axis(side) for side in ("left", "bottom")})
         self._plot.setMenuEnabled(False)
         self._plot.hideButtons()
         self._plot.setMinimumHeight(max(120, height - 60))
@@ -113,18 +123,20 @@ class ChartView(QWidget):
 
     def _axes(self, chart: Chart) -> None:
         palette = style.current()
+        self._plot.setBackground(palette.surface)
         item = self._plot.getPlotItem()
         for side, title in (("bottom", chart.x_title), ("left", chart.y_title)):
             axis = item.getAxis(side)
-            axis.setPen(pg.mkPen(palette.border))
+            axis.setPen(pg.mkPen(palette.strong_border if side == "bottom" else None))
+            axis.setTickPen(pg.mkPen(palette.grid))
             axis.setTextPen(pg.mkPen(palette.muted))
             axis.setTickFont(style.font(style.theme().size - 2))
-            axis.setStyle(tickLength=0, tickTextOffset=6)
-            axis.label.setFont(style.font(style.theme().size - 1))
-            item.setLabel(side, title, color=palette.muted)
+            axis.setStyle(tickLength=0, tickTextOffset=6, hideOverlappingLabels=True, maxTickLevel=1)
+            axis.setZValue(-1000)
             axis.enableAutoSIPrefix(False)
-        item.showGrid(x=False, y=False)
-        item.getAxis("left").setPen(pg.mkPen(None))
+            item.setLabel(side, title, color=palette.muted)
+            axis.label.setFont(style.font(style.theme().size - 1))
+        item.getAxis("left").setGrid(255)
         item.getAxis("bottom").setTicks(_ticks(chart.labels, self.width()) if chart.labels else None)
         item.getViewBox().setMouseEnabled(x=True, y=False)
         item.enableAutoRange()
@@ -132,7 +144,8 @@ class ChartView(QWidget):
             item.setYRange(*chart.y_range, padding=0.03)
         if chart.x_range:
             item.setXRange(*chart.x_range, padding=0.02)
-        item.getAxis("left").setGrid(40 if palette.dark else 50)
+        elif chart.labels:
+            item.setXRange(-0.5, len(chart.labels) - 0.5, padding=0)
 
     def _draw(self, one: Series) -> None:
         palette = style.current()
@@ -208,10 +221,3 @@ def _ticks(labels: list[str], width: int) -> list[list[tuple[int, str]]]:
     room = max(2, int(max(width, 320) / (longest * 7 + 16)))
     step = -(-len(labels) // room)
     return [[(i, label) for i, label in enumerate(labels) if i % step == 0]]
-
-
-class ChartCaption(ElidedLabel):
-    """One quiet line below a chart: what it was computed from."""
-
-    def __init__(self, text: str = "") -> None:
-        super().__init__(text, "caption")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import importlib
 from typing import Any
 
-from PySide6.QtCore import QByteArray, Qt, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
@@ -76,6 +75,7 @@ class Window(QMainWindow):
         self.bridge.failed.connect(self.show_error)
         self.bridge.jobs_changed.connect(self._show_jobs)
         self.bridge.moved.connect(self._moved)
+        self.bridge.ledger_at.connect(self.foot.show_ledger)
         self.jobs.cancelled.connect(self.bridge.cancel)
         self._shortcuts: list[QShortcut] = []
         for entry in COMMANDS:
@@ -139,12 +139,12 @@ class Window(QMainWindow):
         self.rail.set_narrow(not self.rail.narrow)
 
     def _reset_layout(self) -> None:
-        self.memory.forget("geometry", "splitters", "narrow")
+        self.memory.forget("geometry", "maximised", "splitters", "narrow")
         self.rail.set_narrow(False)
         self.resize(*SIZE)
         for page in self._pages.values():
             for splitter in page.splitters:
-                splitter.setSizes([splitter.property("first") or 1] * splitter.count())
+                splitter.setSizes([int(size) for size in splitter.property("first")])
         self.message.say("info", "The layout is back to its default")
 
     def _verify_ledger(self) -> None:
@@ -203,6 +203,7 @@ class Window(QMainWindow):
         self.header.show_page(page_entry(name).title, page.header_widgets)
         self.header.say(page.subtitle)
         self.stack.setCurrentWidget(page)
+        page.setFocus(Qt.FocusReason.OtherFocusReason)
         if item:
             page.open_item(item)
         if name in self._stale:
@@ -218,9 +219,8 @@ class Window(QMainWindow):
             self.header.say(self._pages[self._current].subtitle)
 
     @Slot(int)
-    def _moved(self, seq: int) -> None:
+    def _moved(self, _seq: int) -> None:
         """Something changed in the workspace: what is shown is asked again, the rest when it is opened."""
-        self.foot.show_ledger(seq)
         self._stale = set(self._pages)
         if self._begun:
             self._refresh()
@@ -255,8 +255,10 @@ class Window(QMainWindow):
     def _restore(self) -> None:
         self.resize(*SIZE)
         stored = self.memory.get("geometry")
-        if isinstance(stored, str):
-            self.restoreGeometry(QByteArray(base64.b64decode(stored)))
+        if isinstance(stored, list) and len(stored) == 2:
+            self.resize(int(stored[0]), int(stored[1]))
+        if self.memory.get("maximised", False):
+            self.setWindowState(self.windowState() | Qt.WindowState.WindowMaximized)
         self.rail.set_narrow(bool(self.memory.get("narrow", False)))
         self.go(self._current)
 
@@ -268,7 +270,9 @@ class Window(QMainWindow):
 
     def remember(self) -> None:
         """Write geometry, panels and page to the state file."""
-        self.memory.put("geometry", base64.b64encode(self.saveGeometry().data()).decode())
+        self.memory.put("maximised", self.isMaximized())
+        if not self.isMaximized():
+            self.memory.put("geometry", [self.width(), self.height()])
         self.memory.put("narrow", self.rail.narrow)
         self.memory.put("page", self._current)
         panels = dict(self.memory.get("splitters", {}))

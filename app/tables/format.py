@@ -26,7 +26,9 @@ def number(value: float | None, digits: int = 4) -> str:
     size = abs(value)
     if size >= 1e6 or size < 1e-4:
         return f"{value:.3g}"
-    return f"{value:,.1f}".replace(",", "\u202f") if size >= 1000 else f"{value:.{digits if size < 10 else 2}f}"
+    if size >= 1000:
+        return f"{value:,.1f}".replace(",", "\u202f")
+    return f"{value:.{digits if size < 10 else 2}f}".rstrip("0")
 
 
 def score(value: float | None) -> str:
@@ -41,7 +43,15 @@ def interval(low: float | None, high: float | None) -> str:
 
 def share(value: float | None) -> str:
     """A share as per cent."""
-    return NONE if value is None else f"{100 * value:.2f} %" if value < 0.1 else f"{100 * value:.1f} %"
+    return (
+        NONE
+        if value is None
+        else "0 %"
+        if value == 0
+        else f"{100 * value:.2f} %"
+        if abs(value) < 0.1
+        else f"{100 * value:.1f} %"
+    )
 
 
 def size(value: float | None) -> str:

@@ -13,6 +13,7 @@ from app.tables.columns import Column, columns_for
 from app.tables.delegate import CellDelegate
 from app.tables.model import FrameModel
 from app.theme import style
+from app.theme.states import look_of
 from app.widgets.badge import badge_width
 
 LOOKED_AT = 60
@@ -131,8 +132,8 @@ class Table(QTableView):
             texts = [model.text(row, place) for row in range(rows)]
             widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + 26
             if column.kind == "badge":
-                widest = round(max((badge_width(text.capitalize()) for text in texts), default=0)) + 22
-            heading = metrics.horizontalAdvance(column.title) + 30
+                widest = round(max((badge_width(look_of(text).word) for text in texts), default=0)) + 20
+            heading = metrics.horizontalAdvance(column.title) + 24
             self._widths.append(column.width or max(heading, min(widest, 340)))
         self._spread()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from app.theme.palette import Palette
 
 
 def style_sheet(p: Palette, size: int, fixed: str) -> str:
     """Qt style sheet of a palette; ``size`` is the body text in pixels."""
+    icons = str(files("resources") / "icons").replace("\\", "/")
     return f"""
 * {{ font-size: {size}px; }}
 QToolTip {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.strong_border}; padding: 6px 8px; }}
@@ -60,10 +63,22 @@ QLineEdit, QPlainTextEdit, QComboBox, QSpinBox {{ background: {p.surface}; color
 QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus, QSpinBox:focus {{ border-color: {p.accent}; }}
 QPlainTextEdit[role="mono"] {{ font-family: "{fixed}"; font-size: {size - 1}px; background: {p.raised};
   border-color: {p.border}; }}
-QComboBox::drop-down {{ border: none; width: 22px; }}
+QComboBox::drop-down {{ border: none; width: 26px; }}
+QComboBox::down-arrow {{ image: url("{icons}/chevron-down-{p.name}.svg"); width: 14px; height: 14px; }}
+QSpinBox {{ padding: 5px 22px 5px 4px; min-height: 18px; }}
+QSpinBox QLineEdit {{ border: none; background: transparent; padding: 0 4px; }}
+QSpinBox::up-button, QSpinBox::down-button {{ border: none; background: transparent; width: 20px; }}
+QSpinBox::up-arrow {{ image: url("{icons}/chevron-up-{p.name}.svg"); width: 12px; height: 12px; }}
+QSpinBox::down-arrow {{ image: url("{icons}/chevron-down-{p.name}.svg"); width: 12px; height: 12px; }}
+QAbstractScrollArea::corner {{ background: transparent; border: none; }}
 QComboBox QAbstractItemView {{ background: {p.surface}; border: 1px solid {p.strong_border}; color: {p.text};
   selection-background-color: {p.accent_tint}; selection-color: {p.text}; outline: none; }}
 QCheckBox {{ color: {p.text}; spacing: 8px; }}
+QCheckBox::indicator {{ width: 16px; height: 16px; border: 1px solid {p.strong_border}; border-radius: 4px;
+  background: {p.surface}; }}
+QCheckBox::indicator:checked {{ background: {p.accent}; border-color: {p.accent};
+  image: url("{icons}/tick-{p.name}.svg"); }}
+QCheckBox:focus {{ color: {p.accent}; }}
 
 QTableView, QListView, QListWidget {{ background: {p.surface}; color: {p.text}; border: none; outline: none;
   selection-background-color: {p.accent_tint}; selection-color: {p.text}; gridline-color: {p.border}; }}

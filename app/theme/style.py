@@ -26,6 +26,7 @@ class _Theme(QObject):
         self.family = "Sans Serif"
         self.fixed = "Monospace"
         self.size = 13
+        self.dressed = False
 
 
 _theme: _Theme | None = None
@@ -58,7 +59,9 @@ def apply(app: QApplication, choice: str) -> Palette:
     palette = resolve(choice)
     state.palette = palette
     _choose_fonts(app, state)
-    app.setStyle(QStyleFactory.create("Fusion"))
+    if not state.dressed:
+        app.setStyle(QStyleFactory.create("Fusion"))
+        state.dressed = True
     app.setPalette(_qt_palette(palette))
     app.setStyleSheet(style_sheet(palette, state.size, state.fixed))
     app.setWindowIcon(logo_icon(palette.accent))

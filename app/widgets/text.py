@@ -45,7 +45,7 @@ class ElidedLabel(Label):
     def say(self, text: str) -> None:
         """Show another text."""
         self.setText(text)
-        self.setToolTip("")
+        self._tip()
         self.update()
 
     def minimumSizeHint(self) -> QSize:
@@ -53,6 +53,9 @@ class ElidedLabel(Label):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._tip()
+
+    def _tip(self) -> None:
         cut = QFontMetrics(self.font()).horizontalAdvance(self.text()) > self.width()
         self.setToolTip(self.text() if cut else "")
 

@@ -19,7 +19,7 @@ from app.widgets.dialogs import PassphraseDialog
 from app.widgets.figure import KeyFigure, KeyValueGrid
 from app.widgets.layout import Card, Scrolled, button, column, row
 from app.widgets.states import EmptyState
-from app.widgets.text import Label
+from app.widgets.text import ElidedLabel, Label
 from app.widgets.timeline import Happening, Timeline
 from core.kernel.errors import PlimsollError
 
@@ -50,6 +50,7 @@ class View(Page):
         self._dialog: PassphraseDialog | None = None
         self.queue = Table("Releases to sign")
         self.queue.chosen.connect(self._choose)
+        self.queue.setMinimumWidth(256)
         content = self.split(Card("Queue").add(self.queue), self._dossier(), sizes=(1, 3))
         self.build(
             content,
@@ -61,14 +62,14 @@ class View(Page):
     def _dossier(self) -> QWidget:
         self.name, self.badge = Label("", "title", select=True), StateBadge()
         self.tally, self.gate_figure = KeyFigure("Signatures"), KeyFigure("Gates")
-        self.metric = KeyFigure("ROC-AUC")
+        self.score = KeyFigure("ROC-AUC")
         self.facts, self.changes = KeyValueGrid(columns=2), Label("", wrap=True, select=True)
         self.evidence, self.gates = EvidenceList(), Table("Gates of the release")
         self.gates.setMinimumHeight(176)
         self.signatures = Timeline()
         self.evidence.opened.connect(self._open_evidence)
         scrolled = Scrolled()
-        scrolled.body.addLayout(row(self.tally, self.gate_figure, self.metric, gap=16))
+        scrolled.body.addLayout(row(self.tally, self.gate_figure, self.score, gap=16))
         scrolled.body.addWidget(Card("Request").add(self.facts))
         scrolled.body.addWidget(Card("Evidence", "all of it must be opened before approving").add(self.evidence))
         scrolled.body.addWidget(Card("Changes since the previous release").add(self.changes))
@@ -76,11 +77,13 @@ class View(Page):
         scrolled.body.addWidget(Card("Signatures and comments").add(self.signatures))
         scrolled.body.addStretch(1)
         whole = QWidget()
-        whole.setLayout(column(row(self.name, self.badge, None, gap=12), scrolled, self._decision(), gap=12))
+        box = column(row(self.name, self.badge, None, gap=12), scrolled, self._decision(), gap=12)
+        box.setStretch(1, 1)
+        whole.setLayout(box)
         return whole
 
     def _decision(self) -> Card:
-        self.hint = Label("", "muted", wrap=True)
+        self.hint = ElidedLabel("", "muted")
         self.approve, self.reject = button("Approve and sign…", "primary"), button("Reject…", "danger")
         self.approve.clicked.connect(self._ask_approval)
         self.reject.clicked.connect(self._ask_rejection)
@@ -166,7 +169,7 @@ class View(Page):
         self.gate_figure.say(f"{len(gates) - len(failed)} of {len(gates)}", str(dossier.get("policy") or ""), state)
         metrics = dossier.get("metrics") or {}
         low, high = metrics.get("roc_auc.low"), metrics.get("roc_auc.high")
-        self.metric.say(fmt.score(metrics.get("roc_auc", metrics.get("roc_auc.value"))), fmt.interval(low, high))
+        self.score.say(fmt.score(metrics.get("roc_auc", metrics.get("roc_auc.value"))), fmt.interval(low, high))
 
     def _judge(self) -> None:
         seen = self._opened.setdefault(self._wanted, set())
@@ -176,7 +179,7 @@ class View(Page):
         final = bool(why) and not why.startswith(("Open the evidence", "The policy"))
         self.approve.setEnabled(not why)
         self.reject.setEnabled(not final)
-        self.hint.setText(why or "You have seen all evidence. Your signature is bound to this dossier's digest.")
+        self.hint.say(why or "You have seen all evidence. Your signature is bound to this dossier's digest.")
 
     def _open_evidence(self, kind: str, piece: str) -> None:
         self._opened.setdefault(self._wanted, set()).add(piece)

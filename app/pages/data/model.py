@@ -77,21 +77,23 @@ def _text(value: object) -> str:
 
 
 def checks_frame(validation: dict[str, Any]) -> pl.DataFrame:
-    """One row a check, failures first."""
-    order = {"failed": 0, "error": 0, "warned": 1, "warn": 1}
-    fields = []
-    for item in validation.get("results") or validation.get("checks") or []:
-        check = item.get("check") if isinstance(item.get("check"), dict) else item
-        state = item.get("state") or item.get("outcome") or ("passed" if item.get("passed") else "failed")
-        fields.append(
+    """One row a check of a validation report, failures first."""
+    rows = []
+    for item in validation.get("results") or []:
+        state = "passed" if item["passed"] else "warned" if item.get("severity") == "warn" else "failed"
+        rows.append(
             {
-                "state": str(state),
-                "check": str(check.get("id") or check.get("name") or check.get("kind") or ""),
-                "about": str(check.get("column") or ", ".join(check.get("columns") or []) or "table"),
-                "failing": item.get("failing") if item.get("failing") is not None else item.get("failed_rows"),
-                "observed": str(item.get("observed") or item.get("message") or item.get("detail") or ""),
+                "state": state,
+                "check": str(item["name"]),
+                "kind": str(item.get("kind") or ""),
+                "about": ", ".join(item.get("columns") or []) or "table",
+                "failing": item.get("failed"),
+                "observed": str(item.get("observed") or ""),
+                "expected": str(item.get("expected") or ""),
             }
         )
-    fields.sort(key=lambda one: order.get(one["state"], 2))
-    schema = {"state": pl.String, "check": pl.String, "about": pl.String, "failing": pl.Int64, "observed": pl.String}
-    return pl.DataFrame(fields, schema=schema)
+    rows.sort(key=lambda one: ("failed", "warned", "passed").index(str(one["state"])))
+    names = ("state", "check", "kind", "about", "observed", "expected")
+    return pl.DataFrame(
+        rows, schema={**dict.fromkeys(names[:4], pl.String), "failing": pl.Int64, **dict.fromkeys(names[4:], pl.String)}
+    )

@@ -45,9 +45,11 @@ PROFILE = [
 CHECKS = [
     Column("state", "State", kind="badge"),
     Column("check", "Check"),
+    Column("kind", "Kind"),
     Column("about", "On"),
     Column("failing", "Rows failing", fmt.number, "number"),
     Column("observed", "Observed"),
+    Column("expected", "Expected"),
 ]
 
 

@@ -98,3 +98,41 @@ def metrics_frame(metrics: dict[str, Any]) -> pl.DataFrame:
         middle, low, high = estimate(value)
         rows.append({"metric": name.replace("_", " "), "value": middle, "low": low, "high": high})
     return pl.DataFrame(rows, schema={"metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+
+
+def months_frame(stability: list[dict[str, Any]]) -> pl.DataFrame:
+    """One row a calendar month of the split."""
+    rows = []
+    for one in stability:
+        value, low, high = estimate(one.get("auc"))
+        rows.append(
+            {
+                "month": str(one["month"]),
+                "rows": one.get("rows"),
+                "base_rate": one.get("base_rate"),
+                "roc_auc": value,
+                "low": low,
+                "high": high,
+                "brier": one.get("brier"),
+                "ece": one.get("ece"),
+            }
+        )
+    names = ("base_rate", "roc_auc", "low", "high", "brier", "ece")
+    schema = {"month": pl.String, "rows": pl.Int64, **dict.fromkeys(names, pl.Float64)}
+    return pl.DataFrame(rows, schema=schema, strict=False)
+
+
+def comparison_text(champion: dict[str, Any] | None) -> str:
+    """The verdict against the champion in words, with each paired test."""
+    if not champion:
+        return "There is no champion to compare with."
+    lines = [
+        f"{str(champion.get('verdict')).capitalize()}: {champion.get('reason')}",
+        f"{champion.get('rows')} rows scored by both.",
+    ]
+    for name, test in (champion.get("tests") or {}).items():
+        lines.append(
+            f"{name.replace('_', ' ')}: {test['difference']:+.4f} (95 % interval {test['low']:+.4f} to "
+            f"{test['high']:+.4f}, p {test['p_value']:.2g})"
+        )
+    return "\n".join(lines)

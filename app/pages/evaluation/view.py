@@ -9,7 +9,16 @@ from PySide6.QtWidgets import QComboBox, QTabWidget, QWidget
 
 from app.bridge import Bridge
 from app.pages.base import Page
-from app.pages.evaluation.model import EvaluationModel, estimate, gates_frame, groups_frame, metrics_frame, slices_frame
+from app.pages.evaluation.model import (
+    EvaluationModel,
+    comparison_text,
+    estimate,
+    gates_frame,
+    groups_frame,
+    metrics_frame,
+    months_frame,
+    slices_frame,
+)
 from app.plots.chart import ChartView
 from app.plots.series import Chart, line, reliability
 from app.tables import format as fmt
@@ -50,6 +59,16 @@ METRICS = [
     *(Column(n, n.capitalize(), fmt.number, "number") for n in ("value", "low", "high")),
 ]
 
+MONTHS = [
+    Column("month", "Month"),
+    Column("rows", "Rows", fmt.number, "number"),
+    Column("base_rate", "Base rate", fmt.share, "number"),
+    *(
+        Column(n, t, fmt.score, "number")
+        for n, t in (("roc_auc", "ROC-AUC"), ("low", "Low"), ("high", "High"), ("brier", "Brier"), ("ece", "ECE"))
+    ),
+]
+
 
 class View(Page):
     """Quality, calibration, slices and gates."""
@@ -70,7 +89,7 @@ class View(Page):
         self.confusion = KeyValueGrid()
         self.compared = Label("", "muted", wrap=True)
         self.gates, self.slices, self.groups = Table("Gates"), Table("Slices"), Table("Groups")
-        self.metrics = Table("Metrics")
+        self.metrics, self.months = Table("Metrics"), Table("Months")
         figures = row(self.auc, self.brier, self.ece, self.verdict, gap=16)
         charts = row(self._card(self.roc), self._card(self.pr), self._card(self.calibration), gap=16)
         self.tabs = QTabWidget()
@@ -78,6 +97,7 @@ class View(Page):
             (self.gates, "Gates"),
             (self.slices, "Slices"),
             (self.groups, "Groups"),
+            (self.months, "By month"),
             (self.metrics, "All metrics"),
             (self._threshold(), "Threshold and champion"),
         ):
@@ -138,6 +158,7 @@ class View(Page):
         self.slices.show_frame(slices_frame(slices), SLICES, key="slice")
         fairness = report.get("fairness")
         self.groups.show_frame(groups_frame(fairness), GROUPS)
+        self.months.show_frame(months_frame(report.get("stability") or []), MONTHS)
         self.metrics.show_frame(metrics_frame(metrics), METRICS)
         for place, (title, count) in enumerate((("Gates", len(gates)), ("Slices", len(slices)))):
             self.tabs.setTabText(place, f"{title} ({count})")
@@ -184,5 +205,4 @@ class View(Page):
             ("cost", "Mean cost a row"),
         )
         self.confusion.show_pairs((title, fmt.number(c.get(name))) for name, title in names)
-        other = report.get("champion") or report.get("comparison")
-        self.compared.setText(fmt.anything(other) if other else "There is no champion to compare with.")
+        self.compared.setText(comparison_text(report.get("champion")))

@@ -52,10 +52,10 @@ class View(Page):
         self._names: dict[str, str] = {}
         self.runs = Table("Runs", many=True)
         self.runs.chosen.connect(self._choose)
-        self.metric = QComboBox()
-        self.metric.setAccessibleName("Curve")
-        self.metric.setMinimumWidth(180)
-        self.metric.currentTextChanged.connect(self._draw)
+        self.curve = QComboBox()
+        self.curve.setAccessibleName("Curve")
+        self.curve.setMinimumWidth(180)
+        self.curve.currentTextChanged.connect(self._draw)
         self.chart = ChartView(260)
         self.facts = Table("Facts of the run")
         self.inputs = Table("Inputs and artefacts of the run")
@@ -63,7 +63,7 @@ class View(Page):
         curves = QWidget()
         box = QVBoxLayout(curves)
         box.setContentsMargins(0, 12, 0, 0)
-        box.addLayout(row(Label("Curve", "muted"), self.metric, None))
+        box.addLayout(row(Label("Curve", "muted"), self.curve, None))
         box.addWidget(self.chart, 1)
         self.tabs.addTab(curves, "Curves")
         self.tabs.addTab(self.facts, "Parameters and metrics")
@@ -121,14 +121,14 @@ class View(Page):
             return
         self._curves[run] = frame
         names = sorted({str(n) for one in self._curves.values() for n in one["name"].unique().to_list()})
-        kept = self.metric.currentText()
-        self.metric.blockSignals(True)
-        self.metric.clear()
-        self.metric.addItems(names)
+        kept = self.curve.currentText()
+        self.curve.blockSignals(True)
+        self.curve.clear()
+        self.curve.addItems(names)
         if kept in names:
-            self.metric.setCurrentText(kept)
-        self.metric.blockSignals(False)
-        self._draw(self.metric.currentText())
+            self.curve.setCurrentText(kept)
+        self.curve.blockSignals(False)
+        self._draw(self.curve.currentText())
 
     def _draw(self, metric: str) -> None:
         shown: list[Series] = []

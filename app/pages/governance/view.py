@@ -32,7 +32,6 @@ LEDGER = [
     Column("subject", "Subject"),
     Column("outcome", "Outcome", kind="badge"),
     Column("summary", "Summary"),
-    Column("hash", "Hash", fmt.short, "mono"),
 ]
 
 
@@ -65,7 +64,7 @@ class View(Page):
         box.addLayout(line)
         detail = Card("Entry").add(self.entry)
         detail.body.addStretch(1)
-        box.addWidget(self.split(self.entries, detail, sizes=(3, 1)), 1)
+        box.addWidget(self.split(self.entries, detail, sizes=(7, 3)), 1)
         self.tabs = QTabWidget()
         self.tabs.addTab(ledger, "Ledger")
         self.tabs.addTab(self.people, "People")

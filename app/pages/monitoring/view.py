@@ -25,7 +25,7 @@ DRIFT = [
     Column("state", "State", kind="badge"),
     Column("column", "Column"),
     Column("statistic", "Statistic"),
-    Column("effect", "Effect", fmt.number, "number"),
+    Column("effect", "Effect", fmt.score, "number"),
     Column("p", "p, corrected", fmt.number, "number"),
 ]
 SLOS = [

@@ -32,20 +32,20 @@ class View(Page):
         self.waiting = KeyFigure("Sign-offs waiting")
         self.incidents = KeyFigure("Open incidents")
         self.loop = Loop()
-        self.chart = ChartView(260)
+        self.chart = ChartView(196)
         self.targets = Table("Targets")
-        self.targets.setMinimumHeight(120)
+        self.targets.setMinimumHeight(104)
         self.recent = Timeline()
         scrolled = Scrolled()
         figures = row(self.champion, self.quality, self.waiting, self.incidents, gap=16)
         for place, stretch in enumerate((5, 5, 4, 4)):
             figures.setStretch(place, stretch)
         scrolled.body.addLayout(figures)
-        scrolled.body.addWidget(Card("The loop").add(self.loop))
+        scrolled.body.addWidget(Card().add(self.loop))
         grid = Grid()
         ledger = button("Open ledger", "quiet")
         ledger.clicked.connect(self._open_ledger)
-        grid.addWidget(Card("Production").add(self.chart), 0, 0)
+        grid.addWidget(Card().add(self.chart), 0, 0)
         recent = Card("Recent", actions=(ledger,)).add(self.recent)
         recent.body.addStretch(1)
         grid.addWidget(recent, 0, 1, 2, 1)
@@ -75,12 +75,16 @@ class View(Page):
         waiting, open_ = int(answer.get("pending_sign_offs") or 0), int(answer.get("open_incidents") or 0)
         self.waiting.say(
             fmt.integer(waiting),
-            "releases need a signature" if waiting else "nothing to sign",
+            "release needs a signature"
+            if waiting == 1
+            else "releases need a signature"
+            if waiting
+            else "nothing to sign",
             "pending" if waiting else "",
         )
         self.incidents.say(
             fmt.integer(open_),
-            f"{answer.get('running_jobs') or 0} jobs running",
+            _jobs(int(answer.get("running_jobs") or 0)),
             "open" if open_ else "ok",
             "" if open_ else "Calm",
         )
@@ -93,7 +97,7 @@ class View(Page):
                 str(e.get("summary") or e.get("kind")),
                 f"{fmt.when(e.get('at'))}   {e.get('actor', '')}",
             )
-            for e in (answer.get("recent") or [])[:9]
+            for e in (answer.get("recent") or [])[:8]
         )
         self.states.full()
 
@@ -137,3 +141,7 @@ class View(Page):
 
     def _open_target(self, _row: dict[str, Any]) -> None:
         self.go.emit("releases", "")
+
+
+def _jobs(count: int) -> str:
+    return "no job runs" if not count else "1 job runs" if count == 1 else f"{count} jobs run"

@@ -23,10 +23,9 @@ RELEASES = {
     "release": "Release",
     "model": "Model",
     "version": "Version",
-    "environment": "Environment",
     "state": "State",
-    "approvals": "Signed",
-    "approvals_needed": "Needed",
+    "signed": "Signed",
+    "environment": "Environment",
     "author": "Author",
     "proposed_at": "Proposed",
 }
@@ -78,8 +77,9 @@ class View(Page):
         scrolled.body.addStretch(1)
         card = Card()
         card.setMinimumWidth(360)
-        card.add(row(self.name, self.badge, None, self.visit, self.origin, gap=10))
+        card.add(row(self.name, self.badge, None, gap=10))
         card.body.addWidget(scrolled, 1)
+        card.add(row(self.visit, self.origin, None))
         return card
 
     def load(self) -> None:
@@ -99,7 +99,8 @@ class View(Page):
             return
         waiting = frame.filter(pl.col("state").is_in(AWAITING)).height
         self.describe(f"{frame.height} releases" + (f", {waiting} waiting for signatures" if waiting else ""))
-        self.releases.show_frame(frame, RELEASES, key="release")
+        signed = pl.format("{} of {}", "approvals", "approvals_needed").alias("signed")
+        self.releases.show_frame(frame.with_columns(signed), RELEASES, key="release")
         self.states.full()
         if not (self._wanted and self.releases.select("release", self._wanted)):
             self.releases.choose_first()
