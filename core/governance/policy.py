@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from core.governance.records import PolicyChange
 from core.kernel.digests import digest_json
+from core.kernel.durations import parse_duration
 from core.kernel.errors import Refused
 from core.project.schema import GateRule, Policy
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def policy_digest(policy: Policy) -> str:
     """The name of a policy's exact content; sign-offs carry it."""
     return digest_json(policy.plain())
-
-
-def seconds(duration: str) -> int:
-    """``30d`` in seconds."""
-    return int(duration[:-1]) * _UNITS[duration[-1]]
 
 
 def compare_policies(old: Policy, new: Policy) -> PolicyChange:
@@ -26,10 +20,10 @@ def compare_policies(old: Policy, new: Policy) -> PolicyChange:
     weaker: list[str] = []
     _approvals(old, new, lines, weaker)
     _gates(old, new, lines, weaker)
-    if seconds(old.sign_off_valid) != seconds(new.sign_off_valid):
+    if parse_duration(old.sign_off_valid) != parse_duration(new.sign_off_valid):
         text = f"Sign-offs hold for {new.sign_off_valid} instead of {old.sign_off_valid}"
         lines.append(text)
-        if seconds(new.sign_off_valid) > seconds(old.sign_off_valid):
+        if parse_duration(new.sign_off_valid) > parse_duration(old.sign_off_valid):
             weaker.append(text)
     problems = []
     if old.name == new.name and policy_digest(old) != policy_digest(new) and new.version <= old.version:

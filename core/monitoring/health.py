@@ -22,6 +22,7 @@ from core.monitoring.labels import coverage, join_labels
 from core.monitoring.objectives import slo_results
 from core.monitoring.records import (
     DataHealth,
+    LabelCoverage,
     ModelHealth,
     MonitoringReport,
     SystemHealth,
@@ -72,21 +73,19 @@ def analyse(
     """The report on [start, end) by event time, with the labels that were known at ``as_of``.
 
     Asking again later with the same ``as_of`` gives the same report. Drift and objectives are tested
-    on windows with rows only; no traffic is no failure.
+    on windows with rows only; no traffic is no failure. ``progress`` is asked to stop; its steps belong to
+    the caller, who walks through the windows.
     """
     log = with_labels(traffic, contract, as_of)
     window = in_window(log, start, end)
-    progress.step(1, 4, "service")
     system = system_health(window, start, end, traffic.server_errors)
     progress.check()
-    progress.step(2, 4, "data")
     data = data_health(window, contract, baseline.features, drift, now=as_of)
     progress.check()
-    progress.step(3, 4, "model")
-    quality = model_health(window, traffic.labels, contract, baseline.scores, drift, as_of)
+    told = coverage(window, log, traffic.labels, as_of, key=contract.key) if traffic.labels is not None else None
+    quality = model_health(window, baseline.scores, drift, told)
     progress.check()
     objectives = slo_results(log, slos, end, quality.auc, traffic.server_errors)
-    progress.step(4, 4, "done")
     return MonitoringReport(
         model=contract.model,
         versions=_distinct(window, "version"),
@@ -165,12 +164,7 @@ def without(reference: DriftReference, ignore: list[str]) -> DriftReference:
 
 
 def model_health(
-    window: pl.DataFrame,
-    labels: pl.DataFrame | None,
-    contract: Contract,
-    scores: DriftReference | None,
-    drift: Drift,
-    as_of: datetime,
+    window: pl.DataFrame, scores: DriftReference | None, drift: Drift, known_labels: LabelCoverage | None
 ) -> ModelHealth:
     """Predictions against the test period's, and quality on the rows whose label is known.
 
@@ -191,7 +185,7 @@ def model_health(
         mean_probability=_mean(answered["probability"]),
         positive_share=_mean(answered["decision"].cast(pl.Float64)),
         prediction_drift=moved,
-        coverage=coverage(window, labels, as_of, key=contract.key) if labels is not None else None,
+        coverage=known_labels,
         auc=auc_interval(label, score) if enough else None,
         brier=brier(label, score) if enough else None,
         calibration=calibration(label, score) if enough else None,

@@ -66,10 +66,12 @@ def join_labels(
     )
 
 
-def coverage(joined: pl.DataFrame, labels: pl.DataFrame, as_of: datetime, *, key: Sequence[str]) -> LabelCoverage:
-    """What :func:`join_labels` found; ``joined`` may be a window of it."""
+def coverage(
+    joined: pl.DataFrame, log: pl.DataFrame, labels: pl.DataFrame, as_of: datetime, *, key: Sequence[str]
+) -> LabelCoverage:
+    """What :func:`join_labels` found for ``joined``, a window of it; orphans are counted against the whole ``log``."""
     known = _as_known(label_rows(labels, key), as_of)
-    orphans = known.join(joined.select("key"), on="key", how="anti").height
+    orphans = known.join(log.select("key"), on="key", how="anti").height
     labelled = joined.filter(pl.col("label").is_not_null())
     newest = labelled["label_known_at"].max()
     return LabelCoverage(

@@ -6,18 +6,17 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from core.kernel.durations import parse_duration
 from core.measures.records import Estimate
 from core.measures.slo import ALERT_RULES, slo_status
 from core.monitoring.records import SloResult
 from core.monitoring.windows import in_window
 from core.project.schema import Slo
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
 
 def duration(text: str) -> timedelta:
     """``7d`` as a time span."""
-    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+    return timedelta(seconds=parse_duration(text))
 
 
 def slo_results(

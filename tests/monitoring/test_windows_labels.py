@@ -152,7 +152,7 @@ def test_only_what_was_known_counts_and_the_newest_wins(log: pl.DataFrame, traff
         join_labels(log, labels.reverse(), day + timedelta(days=9), key=["flight_key"]),
     )
     joined = join_labels(log, labels, day + timedelta(days=9), key=["flight_key"])
-    told = coverage(joined, labels, day + timedelta(days=9), key=["flight_key"])
+    told = coverage(joined, log, labels, day + timedelta(days=9), key=["flight_key"])
     assert (told.rows, told.labelled, told.share) == (5, 3, 0.6)
     assert (told.corrected, told.orphans, told.before_prediction) == (1, 1, 0)
     history = label_history(labels, ["flight_key"], log["key"][0])
@@ -198,7 +198,7 @@ def test_bad_labels_are_refused_with_every_reason(traffic: Traffic, log: pl.Data
 def test_a_label_before_its_prediction_is_told(log: pl.DataFrame, traffic: Traffic) -> None:
     labels = labels_of([("UA1", 1, traffic.START - timedelta(hours=1))])
     joined = join_labels(log, labels, traffic.START, key=["flight_key"])
-    assert coverage(joined, labels, traffic.START, key=["flight_key"]).before_prediction == 1
+    assert coverage(joined, log, labels, traffic.START, key=["flight_key"]).before_prediction == 1
 
 
 def test_keys_agree_across_types() -> None:
