@@ -58,7 +58,7 @@ def bare(tables: dict[str, pl.LazyFrame]) -> None:
         (pl.col("hour") * 100 + pl.col("minute") != pl.col("sched_dep_time")).sum().alias("c5"),
     ]
     low, width = pl.col(numbers).min(), pl.col(numbers).max() - pl.col(numbers).min()
-    shapes = [((pl.col(numbers) - low) * (20 / width)).floor().cast(pl.UInt8).value_counts().implode()]
+    shapes = [((pl.col(numbers) - low) * (20 / width)).floor().cast(pl.UInt8, strict=False).value_counts().implode()]
     missing = frame.join(tables["planes"], on="tailnum", how="anti").select(pl.len())
     absent = frame.join(tables["airports"], left_on="dest", right_on="faa", how="anti").select(pl.len())
     repeated = frame.group_by("time_hour", "carrier", "flight").len().select(pl.len())
