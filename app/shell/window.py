@@ -42,6 +42,7 @@ class Window(QMainWindow):
         self.jobs = JobsPopup(self)
         self.palette_box = CommandPalette(self)
         self.stack = QStackedWidget()
+        self.stack.setMinimumSize(640, 360)
         self.stack.addWidget(LoadingState("Opening the workspace"))
         self._lay_out()
         self._connect()

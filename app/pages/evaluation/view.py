@@ -85,7 +85,7 @@ class View(Page):
         self.header_widgets = [self.choice]
         self.auc, self.brier = KeyFigure("ROC-AUC"), KeyFigure("Brier score")
         self.ece, self.verdict = KeyFigure("Calibration error"), KeyFigure("Gates")
-        self.calibration, self.roc, self.pr = ChartView(300), ChartView(300), ChartView(300)
+        self.calibration, self.roc, self.pr = ChartView(240), ChartView(240), ChartView(240)
         self.confusion = KeyValueGrid()
         self.compared = Label("", "muted", wrap=True)
         self.gates, self.slices, self.groups = Table("Gates"), Table("Slices"), Table("Groups")

@@ -28,10 +28,10 @@ LEDGER = [
     Column("seq", "#", fmt.number, "number"),
     Column("at", "When (UTC)", _seconds),
     Column("actor", "Who"),
-    Column("kind", "What"),
-    Column("subject", "Subject"),
     Column("outcome", "Outcome", kind="badge"),
     Column("summary", "Summary"),
+    Column("kind", "What"),
+    Column("subject", "Subject"),
 ]
 
 

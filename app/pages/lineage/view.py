@@ -42,17 +42,17 @@ class View(Page):
         self.model.failed.connect(self.show_error)
         self._node: str | None = None
         self._rows = pl.DataFrame()
-        self.depth = QSpinBox()
-        self.depth.setRange(1, 12)
-        self.depth.setValue(3)
-        self.depth.setAccessibleName("Steps from the focus")
-        self.depth.valueChanged.connect(self._deeper)
+        self.steps = QSpinBox()
+        self.steps.setRange(1, 12)
+        self.steps.setValue(3)
+        self.steps.setAccessibleName("Steps from the focus")
+        self.steps.valueChanged.connect(self._deeper)
         fit = button("Fit", tip="Fit the graph to the window (Ctrl+0)")
         self.twin = button("Show as table", tip="The graph as a table (Ctrl+T)")
         self.twin.setCheckable(True)
         fit.clicked.connect(self._fit)
         self.twin.toggled.connect(self._show_twin)
-        self.header_widgets = [Label("Steps", "muted"), self.depth, fit, self.twin]
+        self.header_widgets = [Label("Steps", "muted"), self.steps, fit, self.twin]
         self.graph = GraphView()
         self.graph.chosen.connect(self._choose)
         self.graph.opened.connect(self._focus)
@@ -91,7 +91,7 @@ class View(Page):
 
     def load(self) -> None:
         self.states.loading()
-        self.model.around(self._node, self.depth.value(), self._show)
+        self.model.around(self._node, self.steps.value(), self._show)
 
     def open_item(self, item: str) -> None:
         self._node = item
@@ -112,7 +112,7 @@ class View(Page):
         self.graph.show_graph(nodes, graph.get("edges") or [])
         self.table.show_frame(self._rows, COLUMNS, key="id")
         self.states.full()
-        around = f"within {self.depth.value()} steps of {self._node}" if self._node else "around what is newest"
+        around = f"within {self.steps.value()} steps of {self._node}" if self._node else "around what is newest"
         self.describe(f"{len(nodes)} nodes, {len(graph.get('edges') or [])} edges {around}")
         first = self._node or str(nodes[-1]["id"])
         self.graph.fit()

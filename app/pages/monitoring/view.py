@@ -47,7 +47,7 @@ class View(Page):
         self.model.failed.connect(self.show_error)
         self._wanted = ""
         self.figures = [KeyFigure(name) for name in ("System", "Data", "Model", "Business")]
-        self.quality, self.latency = ChartView(270), ChartView(270)
+        self.quality, self.latency = ChartView(224), ChartView(224)
         self.drift, self.slos, self.windows = Table("Drift"), Table("Objectives"), Table("Windows")
         self.alerts, self.incidents = Table("Alerts"), Table("Incidents")
         self.incidents.chosen.connect(self._choose_incident)
