@@ -62,6 +62,14 @@ def wheelhouse(path: Path | None = None) -> WheelhouseInfo:
     )
 
 
+def kept(folder: Path) -> WheelhouseInfo | None:
+    """The wheelhouse as it is, if nothing is missing and nothing is old: then no network is needed."""
+    try:
+        return wheelhouse(folder)
+    except InputError:
+        return None
+
+
 def fill(folder: Path) -> WheelhouseInfo:
     """Download the pinned wheels and pip's; the folder is replaced when all of them have come.
 
@@ -128,9 +136,10 @@ def _glibc(platform: str) -> tuple[int, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Fill the folder that is named, or the default one."""
+    """Fill the folder that is named, or the default one, unless it is complete."""
+    folder = Path(arguments[0]) if arguments else default_wheelhouse()
     try:
-        info = fill(Path(arguments[0]) if arguments else default_wheelhouse())
+        info = kept(folder) or fill(folder)
     except PlimsollError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

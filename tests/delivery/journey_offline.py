@@ -9,17 +9,21 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from core.contract.release import COMMAND_TYPE
 from core.delivery import operate, target
 from core.delivery.archive import Entry, write_tar
 from core.delivery.loopback import LoopbackTarget, loopback_target
 from core.delivery.runtime import runtime_name
 from core.delivery.ssh import Remote, connect
 from core.delivery.wheelhouse import wheelhouse
+from core.kernel.clock import utc_text
+from core.kernel.envelope import sign_statement
 from core.kernel.errors import Conflict, InputError, NotFound, PlimsollError, Refused
 from core.kernel.progress import Silent
 
@@ -119,6 +123,23 @@ def test_what_people_did_not_sign_is_never_served(running: Remote, workshop: Mak
     workshop.packed(folder, workshop.proposed["rel-3"], workshop.folder / "late.tar", signers=2)
     target.push_release(running, workshop.folder / "late.tar", Silent())  # the second sign-off came later
     operate.contract_and_golden_test(running, "rel-3")
+    _serves(running, "1", 0.1)
+
+
+def test_going_to_a_release_that_never_served_takes_a_signed_order(running: Remote, workshop: Makers) -> None:
+    with pytest.raises(Refused, match="never served"):
+        operate.rollback(running, by="ada", to="rel-3")
+    said = {
+        "command": "rollback",
+        "release": "rel-3",
+        "environment": "production",
+        "expires_at": utc_text(datetime.now(UTC) + timedelta(hours=1)),
+    }
+    with pytest.raises(Refused):
+        operate.rollback(running, "ada", "rel-3", sign_statement(COMMAND_TYPE, said, workshop.reviewers[0]))
+    operate.rollback(running, "ada", "rel-3", sign_statement(COMMAND_TYPE, said, workshop.console))
+    _serves(running, "3", 0.5)
+    operate.rollback(running, "ada", to="rel-1")
     _serves(running, "1", 0.1)
 
 
@@ -228,8 +249,8 @@ def test_runtime_that_is_there_is_not_sent_again(running: Remote, workshop: Make
 
 def test_old_releases_go_but_never_those_in_use(running: Remote) -> None:
     removed = target.prune_releases(running, keep=0)
-    assert operate.status(running).releases == ["rel-1", "rel-2"]
-    assert removed == ["rel-3", "rel-4"]
+    assert operate.status(running).releases == ["rel-1", "rel-3"]  # the current one and the one before
+    assert removed == ["rel-2", "rel-4"]
     _serves(running, "1", 0.1)
 
 

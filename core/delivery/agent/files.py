@@ -92,9 +92,12 @@ def take(stream: BinaryIO, out: BinaryIO, size: int) -> str:
 
 
 def sweep(root: Path) -> None:
-    """Remove what interrupted transfers left; the caller holds the deployment lock."""
-    for stale in (root / "incoming").glob("*.part"):
-        stale.unlink()
+    """Remove what interrupted deployments left; the caller is alone, and uses what it sends at once."""
+    for stale in (root / "incoming").iterdir():
+        if stale.suffix in (".part", ".tar", ".json"):
+            stale.unlink()
+        elif stale.suffix == ".folder":
+            shutil.rmtree(str(stale))
 
 
 def sha256(path: Path) -> str:
