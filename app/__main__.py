@@ -23,7 +23,7 @@ def connect(workspace: Path | None, actor: str | None) -> Client:
     """Reach the workspace's owner, or become it. Runs on a pool thread: core's imports take a second."""
     from core.engine.client import connect as reach
 
-    return reach(workspace, actor)
+    return reach(workspace or Path.cwd(), user=actor or "")
 
 
 class Start(QObject):

@@ -26,6 +26,10 @@ pg.setConfigOptions(antialias=True, useOpenGL=False, foreground="#888888", backg
 class Axis(pg.AxisItem):
     """An axis that writes large numbers like the tables do."""
 
+    def updateAutoSIPrefix(self) -> None:
+        """Never: 0.78 must not become 780 with a thousandth in the label."""
+        self.autoSIPrefixScale = 1.0
+
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if spacing * scale >= 1 and values and max(abs(v * scale) for v in values) >= 1000:
             return [fmt.integer(v * scale) for v in values]
@@ -134,7 +138,6 @@ class ChartView(QWidget):
             axis.setStyle(tickLength=0, tickTextOffset=6, hideOverlappingLabels=True, maxTickLevel=1)
             axis.setZValue(-1000)
             item.setLabel(side, title, color=palette.muted)
-            axis.enableAutoSIPrefix(False)
             axis.label.setFont(style.font(style.theme().size - 1))
         item.getAxis("left").setGrid(255)
         item.getAxis("bottom").setTicks(_ticks(chart.labels, self.width()) if chart.labels else None)
