@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from core.cli import output
 from core.cli.steps import steps_table
 from core.kernel.errors import PlimsollError
 
@@ -101,91 +96,3 @@ class Demo:
 
     def _picture(self, stage: str, message: str) -> Text:
         return Text(f"… {stage}  {message}", style="cyan")
-
-
-def run_demo(root: Path, *, window: bool, as_json: bool) -> int:
-    """Run it; returns the exit status."""
-    from core.cli.demo_stages import STAGES
-    from core.delivery.loopback import loopback_target
-    from core.engine.client import connect
-
-    began = time.monotonic()
-    output.err.print(
-        "This demo makes its own users (ada, grace, katherine, oscar), whose passphrases are in its source: "
-        "they show how people work together and protect nothing."
-    )
-    fresh = prepare(root)
-    with loopback_target("harbour", folder=target_folder(root)) as target:
-        client = connect(root, user=FOUNDER, passphrase=PASSPHRASES[FOUNDER])
-        try:
-            with Live(console=output.err, refresh_per_second=5, transient=True) as live:
-                demo = Demo(root, client, live)
-                demo.facts |= {"target": target, "fresh": fresh}
-                try:
-                    for stage in STAGES:
-                        stage(demo)
-                    error = None
-                except PlimsollError as caught:
-                    error = caught
-            summary(demo, time.monotonic() - began, as_json)
-            if error is not None:
-                raise error
-            show(client, root, window)
-        finally:
-            client.close()
-    return 0
-
-
-def target_folder(root: Path) -> Path:
-    """Where the demo's target keeps its files: a place that an unprivileged user can reach."""
-    from core.workspace.workspace import read_info
-
-    return Path("/var/tmp") / f"plimsoll-demo-{os.getuid()}-{read_info(root).id}"
-
-
-def prepare(root: Path) -> bool:
-    """Make the workspace if there is none; says whether it did."""
-    from core.engine.founding import found_workspace
-    from core.workspace.workspace import MARKER
-
-    if (root / MARKER).is_file():
-        return False
-    root.parent.mkdir(parents=True, exist_ok=True)
-    found_workspace(root, FOUNDER, PASSPHRASES[FOUNDER])
-    return True
-
-
-def summary(demo: Demo, seconds: float, as_json: bool) -> None:
-    """The table of stages, or all of it as JSON."""
-    if as_json:
-        lines = [vars(line) for line in demo.lines]
-        sys.stdout.write(json.dumps({"stages": lines, "seconds": seconds}, ensure_ascii=False, indent=2) + "\n")
-        return
-    table = Table(title="The loop, stage by stage", title_justify="left", box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("stage", no_wrap=True)
-    table.add_column("seconds", justify="right")
-    table.add_column("result", overflow="fold")
-    table.add_column("where to look", overflow="fold", style="dim")
-    for line in demo.lines:
-        mark = Text("✓", style="green") if line.ok else Text("✗", style="red")
-        table.add_row(mark, line.stage, f"{line.seconds:.1f}", Text(line.result), Text(line.where))
-    output.out.print(table)
-    output.out.print(f"{len(demo.lines)} stages in {seconds:.0f} seconds. Workspace: {demo.root}", markup=False)
-
-
-def show(client: Client, root: Path, window: bool) -> None:
-    """The window where there is a screen; otherwise pictures of its pages."""
-    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if window and screen:
-        from app.__main__ import run
-
-        run(root, user=FOUNDER, client=client)
-        return
-    os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    from app.pictures import render_pages
-
-    folder = root / "pictures"
-    made = render_pages(client, folder)
-    why = "asked for" if screen else "there is no screen"
-    output.err.print(f"{len(made)} pictures of the pages ({why}): {folder}", markup=False)

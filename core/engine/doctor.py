@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import psutil
 
 from core.delivery.loopback import sshd_path
@@ -35,7 +34,7 @@ def examine() -> dict[str, Any]:
         "screen": os.environ.get("WAYLAND_DISPLAY")
         or os.environ.get("DISPLAY")
         or "none: pages are rendered offscreen",
-        "duckdb": duckdb.__version__,
+        "duckdb": importlib.metadata.version("duckdb"),
         "encryption": _encryption(),
         "disk free": f"{shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB",
         "clock": utc_text(SystemClock().now()),

@@ -36,9 +36,9 @@ def incident_record(session: Session, row: Incident) -> IncidentRecord:
     return IncidentRecord(
         id=row.id,
         cause=row.cause,
-        kind=row.playbook,  # type: ignore[arg-type]
+        kind=row.playbook,
         model=row.cause.split("/")[1],
-        severity=severity,  # type: ignore[arg-type]
+        severity=severity,
         opened_at=utc_text(row.created_at),
         alerts=list(alerts.values()),
         state=state,

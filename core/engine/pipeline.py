@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from sqlmodel import col, select
@@ -14,15 +12,14 @@ from sqlmodel import col, select
 from core.engine.actors import ENGINE, Actor, actor_of, find_user
 from core.engine.context import Context, Done, state_of
 from core.engine.dispatcher import Dispatcher
+from core.engine.flow import steps_of
 from core.engine.jobs import JobBoard, submit
 from core.engine.registry import JOB_KINDS
-from core.engine.steps import Planner, Step, code_digest
+from core.engine.steps import Planner, Step, code_digest, downstream
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, Cancelled, PlimsollError, Refused, SystemFault, error_from_dict
 from core.store.tables import PipelineRun, ProjectVersion, StepResult
 from core.workspace.workspace import Workspace
-
-StepsOf = Callable[[Planner], list[Step]]
 
 
 @dataclass
@@ -112,7 +109,8 @@ class PipelineRunner:
                 if row.created_by != ENGINE.user:
                     actor = actor_of(session, find_user(session, row.created_by), "pipeline")
             planner = Planner(self._workspace, version, row.options)
-            steps = planner.steps()
+            steps = steps_of(planner)
+            planner.fresh = downstream(steps, row.options.get("first") or "")
             view.steps = {step.name: StepView(step.name, step.title) for step in steps}
             self._run_all(view, planner, steps, actor)
             view.state = "done"
@@ -230,8 +228,3 @@ class PipelineRunner:
             return Done(subject=run, summary=f"Pipeline {state}" + (f": {first}" if first else ""))
 
         self.dispatcher.carry_out("pipeline.end", "read", actor, function)
-
-
-def project_folder(version: ProjectVersion) -> Path:
-    """The folder of a project's file."""
-    return Path(version.path).parent

@@ -10,6 +10,7 @@ from typing import Any
 
 import core
 from core.engine.context import Context, Done
+from core.engine.projects import read_version
 from core.kernel.digests import digest_bytes, digest_json
 from core.project.schema import Project
 from core.store.tables import ProjectVersion
@@ -40,34 +41,17 @@ class Planner:
     version: ProjectVersion
     options: dict[str, Any]
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
 
     @functools.cached_property
     def project(self) -> Project:
         """The project, with the walk's own split where it has one."""
-        from core.engine.projects import read_version
-
         return read_version(self.version, self.options)
 
     @property
     def folder(self) -> Path:
         """Where the project's file lies."""
         return Path(self.version.path).parent
-
-    @functools.cached_property
-    def fresh(self) -> set[str]:
-        """Steps that must not come from the cache: ``first`` and everything that needs it."""
-        first = self.options.get("first") or ""
-        wanted = {first} if first else set()
-        for step in self.steps() if first else []:
-            if wanted.intersection(step.needs):
-                wanted.add(step.name)
-        return wanted
-
-    def steps(self) -> list[Step]:
-        """All steps of the project's pipeline, cut to what the walk asks for."""
-        from core.engine.flow import steps_of
-
-        return steps_of(self)
 
     def blob(self, step: str, name: str = "blob") -> str:
         """A blob that an earlier step made."""
@@ -80,6 +64,15 @@ class Planner:
             for name, made in self.outputs.items()
             if name.startswith(("ingest:", "table:"))
         }
+
+
+def downstream(steps: list[Step], first: str) -> set[str]:
+    """The step ``first`` and everything that needs it: what must not come from the cache."""
+    wanted = {first} if first else set()
+    for step in steps if first else []:
+        if wanted.intersection(step.needs):
+            wanted.add(step.name)
+    return wanted
 
 
 @functools.cache

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-
 from sqlmodel import Session, col, select
 
 from core.kernel.clock import utc_text
@@ -58,7 +57,7 @@ class Head(Record):
 
 def head(session: Session) -> Head:
     """The newest entry, or the empty ledger's head."""
-    newest = session.exec(select(LedgerEntry).order_by(col(LedgerEntry.seq).desc()).limit(1)).first()  # type: ignore[arg-type]
+    newest = session.exec(select(LedgerEntry).order_by(col(LedgerEntry.seq).desc()).limit(1)).first()
     if newest is None:
         return Head(seq=0, hash=GENESIS, at="")
     return Head(seq=newest.seq, hash=newest.hash, at=utc_text(newest.at))

@@ -16,7 +16,7 @@ from sqlmodel import JSON, Field, SQLModel
 
 
 def _moment() -> Any:
-    return Field(sa_type=DateTime(timezone=True))  # type: ignore[call-overload]
+    return Field(sa_type=DateTime(timezone=True))
 
 
 def _json() -> Any:

@@ -126,10 +126,10 @@ def status(context: typer.Context) -> None:
 
 def open_window(context: typer.Context) -> None:
     """Open the window."""
-    from app.__main__ import run as run_window
+    from core.cli.window import open_on
 
     options: Options = context.obj
-    raise typer.Exit(run_window(options.folder(), user=options.user))
+    raise typer.Exit(open_on(options.folder(), options.user))
 
 
 def engine(context: typer.Context) -> None:
@@ -151,7 +151,7 @@ def demo(
     no_window: Annotated[bool, typer.Option("--no-window", help="Render the pages to pictures instead.")] = False,
 ) -> None:
     """The whole loop on the example project, then the window."""
-    from core.cli.demo import run_demo
+    from core.cli.demo_run import run_demo
 
     options: Options = context.obj
     place = folder or Path(os.environ.get("PLIMSOLL_WORKSPACE") or Path.cwd() / ".demo")

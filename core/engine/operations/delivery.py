@@ -149,7 +149,7 @@ def start_rollback(context: Context, request: RollBack) -> Done:
     """Queue a rollback."""
     target = target_row(context.session, request.target)
     title = f"Roll back {target.name}"
-    params = {"target": target.spec, "reason": request.reason}
+    params = {"target": target.spec, "reason": request.reason, "actor": context.actor.name}
     job = submit(context, "deploy.roll_back", title, params=params, inputs={})
     return Done(subject=target.id, summary=f"{title}: {request.reason}", result={"job": job})
 

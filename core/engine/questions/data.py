@@ -16,7 +16,7 @@ from core.store.tables import Report, Snapshot
 if TYPE_CHECKING:
     from core.engine.engine import Engine
 
-LIST = {
+LIST: dict[str, Any] = {
     "snapshot": pl.String,
     "table": pl.String,
     "kind": pl.String,

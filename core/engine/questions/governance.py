@@ -23,7 +23,7 @@ from core.store.verify import verify
 if TYPE_CHECKING:
     from core.engine.engine import Engine
 
-LEDGER = {
+LEDGER: dict[str, Any] = {
     "seq": pl.Int64,
     "at": pl.Datetime("us", "UTC"),
     "actor": pl.String,

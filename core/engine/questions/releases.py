@@ -19,7 +19,7 @@ from core.store.tables import Deployment, Package, Release, TargetRow
 if TYPE_CHECKING:
     from core.engine.engine import Engine
 
-RELEASES = {
+RELEASES: dict[str, Any] = {
     "release": pl.String,
     "model": pl.String,
     "version": pl.Int64,

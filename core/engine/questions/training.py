@@ -19,7 +19,7 @@ from core.store.tables import ModelVersion, Report, Run, User
 if TYPE_CHECKING:
     from core.engine.engine import Engine
 
-RUNS = {
+RUNS: dict[str, Any] = {
     "run": pl.String,
     "name": pl.String,
     "trainer": pl.String,
@@ -33,7 +33,7 @@ RUNS = {
     "author": pl.String,
     "model": pl.String,
 }
-EVALUATIONS = {
+EVALUATIONS: dict[str, Any] = {
     "evaluation": pl.String,
     "run": pl.String,
     "name": pl.String,

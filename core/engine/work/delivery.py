@@ -161,7 +161,7 @@ def deploy(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         note("contract and golden rows", "; ".join(_said(item.answer) for item in answers))
         if folder.params["switch"]:
             before = operate.status(remote).current
-            operate.switch(remote, release)
+            operate.switch(remote, release, folder.params["actor"])
             port = operate.start_server(remote)
             now = operate.status(remote)
             note("switch", f"{before or 'nothing'} → {now.current}")
@@ -185,7 +185,7 @@ def roll_back(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     progress.step(0, 1, "rolling back")
     with connect(TargetSpec.read(folder.params["target"])) as remote:
         before = operate.status(remote).current
-        answer = operate.rollback(remote)
+        answer = operate.rollback(remote, folder.params["actor"])
         after = operate.status(remote)
     return {"before": before, "answer": answer.answer, "status": after.plain()}
 

@@ -60,7 +60,8 @@ def analyse_traffic(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     scores = pl.read_parquet(folder.input("run_predictions")).filter(pl.col("split") == "test")
     baseline = Baseline(features=_reference(test, contract), scores=score_reference(scores["probability"]))
     step = timedelta(seconds=parse_duration(drift.window))
-    reports, signals = [], []
+    reports: list[dict[str, Any]] = []
+    signals: list[dict[str, Any]] = []
     start = since
     while start < until:
         progress.check()
