@@ -35,7 +35,9 @@ class BoostingSettings(Record):
     min_leaf: int = Field(default=100, ge=1, description="Rows that a leaf must have")
     l2: float = Field(default=1.0, ge=0)
     report_every: int = Field(default=20, ge=1, description="Iterations between two points of the curves")
-    threads: int = Field(default=2, ge=1)
+    threads: int = Field(
+        default=1, ge=1, description="Part of the result; on a busy machine, more threads mostly wait for each other"
+    )
 
 
 def fit(data: TrainingData, settings: BoostingSettings, seed: int, folder: Path, progress: Progress) -> Fitted:  # noqa: ARG001

@@ -47,7 +47,9 @@ class MlpSettings(Record):
     weight_decay: float = Field(default=1e-5, ge=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="auto takes CUDA where there is one")
-    threads: int = Field(default=2, ge=1)
+    threads: int = Field(
+        default=1, ge=1, description="Part of the result; on a busy machine, more threads mostly wait for each other"
+    )
 
 
 class Network(nn.Module):
