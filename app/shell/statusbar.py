@@ -47,6 +47,7 @@ class StatusBar(QFrame):
         """The ledger's newest entry."""
         self.ledger.setText(f"Ledger #{seq:,}".replace(",", "\u202f"))
         self.ledger.setAccessibleName(f"Ledger, newest entry {seq}")
+        self.layout().activate()
 
     def show_jobs(self, jobs: list[dict[str, Any]]) -> None:
         """How many jobs run, and how far the first one is."""
@@ -60,6 +61,7 @@ class StatusBar(QFrame):
         self._bar.setValue(round(1000 * (share or 0)))
         title = str(first.get("title") or first.get("kind"))
         self.jobs.setText(title if len(running) == 1 else f"{title} and {len(running) - 1} more")
+        self.layout().activate()
 
     def _open_jobs(self) -> None:
         self.command.emit("jobs")

@@ -98,7 +98,8 @@ class View(Page):
     def open_item(self, item: str) -> None:
         self._wanted = item
 
-    def _show(self, answer: dict[str, Any]) -> None:
+    def _show(self, answer: dict[str, Any] | None) -> None:
+        answer = answer or {}
         windows = answer.get("windows") or []
         if not windows and not answer.get("slos"):
             self.states.empty()
