@@ -9,7 +9,7 @@ import polars as pl
 
 from core.features.asof import look_up
 from core.features.availability import availability_problems
-from core.features.expressions import as_utc, expression
+from core.features.expressions import as_utc, columns_read, computed, expression
 from core.features.records import SPLITS, FeatureFill, SplitCount, TrainingSetResult
 from core.features.static_leaks import request_reads, static_leaks
 from core.features.views import features_of, view_values
@@ -37,12 +37,14 @@ def build_training_set(project: Project, tables: dict[str, Path], out: Path, pro
     events = read_events(project, tables)
     refuse_leaks(project, events)
     frame = labelled_requests(project, events)
-    frame = frame.with_columns(request_features(project, frame))
+    with computed("features.request"):
+        frame = frame.with_columns(request_features(project, frame))
     for done, (name, view) in enumerate(project.features.views.items()):
         progress.check()
         progress.step(done, len(project.features.views) + 1, f"Feature view {name}")
-        values = view_values(name, view, tables[view.table]).collect()
-        frame = frame.hstack(look_up(frame, values, name, view, "prediction_time"))
+        with computed(f"features.views.{name}"):
+            values = view_values(name, view, tables[view.table]).collect()
+            frame = frame.hstack(look_up(frame, values, name, view, "prediction_time"))
     frame = frame.select(*RESERVED, *raw_fields(project), *_new_features(project))
     _write(frame, out)
     progress.step(1, 1, f"{frame.height:,} rows written")
@@ -60,6 +62,8 @@ def read_events(project: Project, tables: dict[str, Path]) -> pl.DataFrame:
     have = lazy.collect_schema().names()
     needed = [*project.events.key, project.events.time, project.events.prediction_time, project.label.known_at]
     needed += [column for column, _ in request_reads(project)]
+    needed += columns_read(project.label.expression, "label.expression")
+    needed += [known for known in project.events.available.values() if known != "always"]
     problems = [
         Problem(f"Table {project.events.table!r} has no column {column!r}", where="events")
         for column in dict.fromkeys(needed)
@@ -99,13 +103,14 @@ def labelled_requests(project: Project, events: pl.DataFrame) -> pl.DataFrame:
     """Events with the reserved columns and the raw fields."""
     known = as_utc(project.label.known_at)
     label = expression(project.label.expression, "label.expression").cast(pl.Int8)
-    frame = events.select(
-        label.alias("label"),
-        known.alias("label_known_at"),
-        as_utc(project.events.prediction_time).alias("prediction_time"),
-        as_utc(project.events.time).alias("event_time"),
-        *raw_fields(project),
-    )
+    with computed("label.expression"):
+        frame = events.select(
+            label.alias("label"),
+            known.alias("label_known_at"),
+            as_utc(project.events.prediction_time).alias("prediction_time"),
+            as_utc(project.events.time).alias("event_time"),
+            *raw_fields(project),
+        )
     return frame.with_columns(split_column(project.split).alias("split"))
 
 

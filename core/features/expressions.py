@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import polars as pl
 
-from core.contract.expressions import parse_expression
+from core.contract.expressions import first_line, parse_expression
+from core.kernel.errors import InputError
 
 UTC_TIME = pl.Datetime("us", "UTC")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -40,3 +43,21 @@ def round_up(time: pl.Expr, every: str) -> pl.Expr:
     """The first multiple of ``every`` since 1970 that is not before ``time``."""
     floor = time.dt.truncate(every)
     return pl.when(floor == time).then(floor).otherwise(floor + span(every))
+
+
+@contextmanager
+def computed(where: str) -> Iterator[None]:
+    """Say the engine's complaint about an expression as the user's error, with its place in the project.
+
+    Raises:
+        InputError: for anything that Polars cannot evaluate.
+    """
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            "An expression cannot be evaluated on the table",
+            detail=first_line(error),
+            where=where,
+            remedy="Check the types of the columns that it reads",
+        ) from error

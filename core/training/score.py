@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnxruntime
 import polars as pl
 
 from core.contract.matrix import transformer_of
 from core.contract.schema import Contract
 from core.training.runtime import run_model, session_of
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 LEADING = ("split", "prediction_time", "label_known_at", "label")
 
@@ -18,8 +21,8 @@ def score(model: Path, contract: Contract, rows: Path | pl.DataFrame, out: Path)
     """Score rows that have the contract's fields and view features; write and return the predictions.
 
     Columns: ``key`` (key fields joined by ``|``), then of ``split``, ``prediction_time``,
-    ``label_known_at`` and ``label`` those that the rows have, ``probability`` float32, and every
-    category feature as text (to slice by).
+    ``label_known_at`` and ``label`` those that the rows have, ``probability`` float32, and what can
+    be sliced by: every category feature as text, and the whole-number, text and truth fields.
     """
     frame = pl.read_parquet(rows) if isinstance(rows, Path) else rows
     predictions = scored(session_of(model.read_bytes()), contract, frame)
@@ -41,6 +44,14 @@ def scored(session: onnxruntime.InferenceSession, contract: Contract, frame: pl.
     features = transformer.assemble(frame)
     probability = pl.Series("probability", run_model(session, transformer.to_matrix(features)))
     categories = [feature.name for feature in contract.features if feature.kind == "category"]
+    fields = [
+        field.name
+        for field in contract.fields
+        if field.type in ("int", "text", "bool")
+        and field.name not in (*contract.key, *categories)
+        and field.name in frame
+    ]
     key = pl.concat_str([pl.col(name).cast(pl.String) for name in contract.key], separator="|").alias("key")
     leading = [name for name in LEADING if name in frame.columns]
-    return frame.select(key, *leading).with_columns(probability).hstack(features.select(categories))
+    judged = frame.select(key, *leading).with_columns(probability)
+    return judged.hstack(features.select(categories)).hstack(frame.select(fields))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from core.features.asof import look_up, max_age_s
 from core.features.build import build_training_set
@@ -13,6 +14,7 @@ from core.features.contracting import contract_of
 from core.features.online import online_state, online_updates, state_at, updates_between, write_view_values
 from core.features.records import TrainingSetResult
 from core.features.views import features_of, view_values
+from core.kernel.errors import InputError
 from core.kernel.progress import Silent
 from core.project.schema import FeatureView, Project
 
@@ -132,3 +134,18 @@ def test_the_contract_learns_from_the_train_split_only(flights_project: Project,
     assert contract.views[0].max_age_s is None
     warned = {check.columns[0] for check in contract.checks if check.severity == "warn"}
     assert {"carrier", "origin", "dest", "distance"} <= warned
+
+
+def test_what_does_not_fit_is_said_with_its_place(
+    flights_project: Project, flights_tables: Tables, tmp_path: Path
+) -> None:
+    plain = flights_project.model_dump(mode="json", by_alias=True)
+    plain["features"]["request"]["odd"] = {"expression": "carrier * 2"}
+    with pytest.raises(InputError) as caught:
+        build_training_set(Project.read(plain), flights_tables, tmp_path / "set.parquet", Silent())
+    assert caught.value.where == "features.request"
+    plain["label"]["expression"] = "arrival > 15"
+    with pytest.raises(InputError) as caught:
+        build_training_set(Project.read(plain), flights_tables, tmp_path / "set.parquet", Silent())
+    assert "arrival" in caught.value.problems[0].what
+    assert list(tmp_path.iterdir()) == []
