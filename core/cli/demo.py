@@ -71,7 +71,7 @@ class Demo:
             line.ok = False
             raise
         finally:
-            line.seconds = time.monotonic() - began
+            line.seconds = line.seconds or time.monotonic() - began
             self.lines.append(line)
             self.live.console.print(Text(f"{'✓' if line.ok else '✗'} {name}: {line.result} ({line.seconds:.1f} s)"))
 

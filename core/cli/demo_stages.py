@@ -11,6 +11,7 @@ from core.cli.demo import PASSPHRASES, PEOPLE, Demo
 from core.kernel.errors import AnswerIsNo, Refused, SystemFault, error_from_dict
 
 SINCE, UNTIL = "2013-07-01T00:00:00Z", "2013-08-01T00:00:00Z"
+WHOLE_WEEKS = "2013-07-29T00:00:00Z"
 FIRST_LABELS, AS_OF = "2013-07-15T00:00:00Z", "2013-08-02T12:00:00Z"
 PIPELINE_STAGES = (
     ("ingest", "Ingest five tables", "Data · plimsoll data list", ("ingest:",)),
@@ -47,11 +48,11 @@ def walk_pipeline(demo: Demo) -> None:
         steps = [step for step in view["steps"] if step["name"].startswith(prefixes)]
         with demo.stage(title, where) as line:
             line.ok = all(step["state"] == "done" for step in steps)
+            line.seconds = sum(0.0 if step["cached"] else step["seconds"] for step in steps)
             cached = sum(step["cached"] for step in steps)
             line.result = "; ".join(step["summary"] for step in steps if step["summary"])
             if cached:
                 line.result += f" ({cached} of {len(steps)} from the cache)"
-        demo.lines[-1].seconds = sum(0.0 if step["cached"] else step["seconds"] for step in steps)
     if view["state"] != "done":
         raise error_from_dict(view["error"]) if view["error"] else SystemFault(f"The pipeline was {view['state']}")
     compare_champion(demo)
@@ -200,7 +201,8 @@ def analyse(demo: Demo) -> None:
     """Four layers, week by week; signals become incidents and decisions."""
     oscar = demo.person("oscar")
     with demo.stage("Drift, quality, objectives", "Monitoring · plimsoll monitor report champion") as line:
-        found = demo.job(oscar, "monitor.analyse", {"since": SINCE, "until": UNTIL, "as_of": AS_OF}, "Analyse")
+        request = {"since": SINCE, "until": WHOLE_WEEKS, "as_of": AS_OF}
+        found = demo.job(oscar, "monitor.analyse", request, "Analyse")
         demo.facts["analysis"] = found
         view = demo.founder.ask("monitoring")
         weeks = ", ".join(f"{week['auc']:.3f}" for week in view["windows"] if week["auc"] is not None)
@@ -219,7 +221,7 @@ def retrain(demo: Demo) -> None:
     """What the drift leads to: new candidates on newer data, which wait for people."""
     with demo.stage("Drift response", "Monitoring, Overview · plimsoll status") as line:
         decided = demo.facts["analysis"]["decisions"]
-        line.result = "; ".join(f"{item['on']} → {item['action']}: {item['reason']}" for item in decided)
+        line.result = "; ".join(_decision(item) for item in decided) or "nothing was decided"
     with demo.stage("Retrain, to the human gate", "Approvals · plimsoll models list") as line:
         run = demo.facts["analysis"]["pipeline"]
         if run is not None:
@@ -232,6 +234,13 @@ def retrain(demo: Demo) -> None:
         names = ", ".join(f"{item['model']} v{item['version']}" for item in waiting)
         line.ok = bool(waiting)
         line.result = f"{names or 'nothing'} waits for a proposal and two sign-offs; nothing was promoted by itself"
+
+
+def _decision(item: dict[str, Any]) -> str:
+    subjects = list(dict.fromkeys(str(key).rsplit("/", 1)[-1] for key in item["signals"]))
+    more = f" and {len(subjects) - 4} more" if len(subjects) > 4 else ""
+    held = f" (instead of {item['held']}: {item['reason']})" if item["held"] else ""
+    return f"{item['on']} in {', '.join(subjects[:4])}{more} → {item['action']}{held}"
 
 
 def verify(demo: Demo) -> None:

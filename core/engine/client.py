@@ -88,13 +88,13 @@ class Client:
 
     def __init__(self, root: Path, name: str, passphrase: str | None, store_passphrase: str | None) -> None:
         self.root = root
-        self.actor = name
         self._login = {"verb": "login", "name": name, "passphrase": passphrase}
         self._store_passphrase = store_passphrase
         self._changing = threading.RLock()
         self._pause = threading.Event()
         self._channel: OwnChannel | SocketChannel = self._open()
         self._token = str(self._channel.call(self._login))
+        self.actor = name or str(self.ask("whoami")["name"])
 
     @property
     def owns(self) -> bool:

@@ -43,9 +43,9 @@ class Context:
         self._passphrase = passphrase
         self._seq = head(session).seq + 1
 
-    def add(self, table: type[F], prefix: str, /, *, id: str = "", **values: Any) -> F:
-        """Add a fact; its id, time and author are filled in."""
-        fact = table(id=id or new_id(prefix), created_at=self.now, created_by=self.actor.user, **values)
+    def add(self, table: type[F], prefix: str, /, *, id: str = "", by: str = "", **values: Any) -> F:
+        """Add a fact; its id, time and author (the actor, unless ``by`` names another) are filled in."""
+        fact = table(id=id or new_id(prefix), created_at=self.now, created_by=by or self.actor.user, **values)
         self.session.add(fact)
         self.rows.append(fact)
         return fact

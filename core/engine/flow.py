@@ -9,7 +9,7 @@ from core.engine.steps import Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_file, digest_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem, SystemFault
-from core.project.schema import Project
+from core.project.schema import Drift, Project
 from core.store.tables import Run
 
 FEATURES = "features"
@@ -128,8 +128,19 @@ def _table_output(planner: Planner, name: str) -> dict[str, Any]:
 
 
 def project_params(project: Project) -> dict[str, Any]:
-    """The parts of a project that its features depend on, as a whole project for the worker."""
-    return project.model_dump(mode="json", by_alias=True)
+    """What features and leak tests depend on: a change of suites, policy, models or targets rebuilds nothing."""
+    lean = project.model_copy(
+        update={
+            "suites": {},
+            "training": project.training.model_copy(update={"candidates": {}}),
+            "policy": project.policy.model_copy(update={"gates": []}),
+            "targets": {},
+            "slos": {},
+            "drift": Drift(),
+            "triggers": [],
+        }
+    )
+    return lean.model_dump(mode="json", by_alias=True)
 
 
 def _plan_features(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:

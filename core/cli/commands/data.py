@@ -1,7 +1,215 @@
-"""Commands."""
+"""data and features: what came in, what it looks like, what holds of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from core.cli import output
+from core.cli.session import Options, client
+from core.cli.walk import listing, load_project_here, noun, show_steps, verdict, walk_to, write_whole
+from core.kernel.digests import digest_bytes
+from core.kernel.errors import NotFound, SystemFault
+
+Table = Annotated[str, typer.Argument(metavar="ID", help="Table, snapshot id or its beginning, or latest.")]
+
 
 def register(app: typer.Typer) -> None:
-    """None yet."""
+    """Add the commands."""
+    data = noun(app, "data", "Snapshots of tables: list, show, compare, check, restore.")
+    for function in (ingest, show, profile, diff, validate, propose, sheet, restore):
+        data.command(function.__name__)(function)
+    data.command("list")(list_snapshots)
+    features = noun(app, "features", "Features: definitions, views, the training set.")
+    features.command("list")(list_features)
+    features.command("show")(show_view)
+    features.command("build")(build)
+    features.command("parity")(parity)
+
+
+def ingest(context: typer.Context, source: Annotated[str, typer.Argument(help="A source of the project.")]) -> None:
+    """Read one source into a snapshot; an unchanged file comes from the cache."""
+    options: Options = context.obj
+    with client(options) as held:
+        load_project_here(options, held)
+        show_steps(options, walk_to(options, held, f"ingest:{source}"))
+
+
+def list_snapshots(context: typer.Context) -> None:
+    """All snapshots, newest first."""
+    options: Options = context.obj
+    with client(options) as held:
+        frame = held.ask("snapshots")
+    columns = ["snapshot", "table", "rows", "columns", "checks_passed", "checks_failed", "checks_warned", "created_at"]
+    listing(options, frame, columns, "Snapshots")
+
+
+def show(context: typer.Context, table: Table) -> None:
+    """One snapshot: its size, columns, and what was found out about it."""
+    options: Options = context.obj
+    with client(options) as held:
+        view = held.ask("snapshot", id=table)
+    if options.as_json:
+        options.printer.value(view)
+        return
+    reports = {name: view.pop(name) for name in ("profile", "validation", "leakage")}
+    columns = view.pop("columns")
+    view.pop("detail")
+    options.printer.value({**view, **{name: _said(name, body) for name, body in reports.items()}}, view["table"])
+    options.printer.value([item for item in columns if item["type"]] or [item["name"] for item in columns], "Columns")
+
+
+def _said(name: str, body: dict[str, Any] | None) -> str:
+    if body is None:
+        return "none"
+    if name == "profile":
+        return f"{len(body['columns'])} columns, see `plimsoll data profile`"
+    found = [item for item in body.get("results") or body.get("tests") or [] if not item["passed"]]
+    names = "; ".join(str(item.get("name")) for item in found)
+    return ("passed" if body["passed"] else "failed") + (f", found: {names}" if names else "")
+
+
+def profile(context: typer.Context, table: Table) -> None:
+    """What each column holds."""
+    options: Options = context.obj
+    with client(options) as held:
+        view = held.ask("snapshot", id=table)
+    if view["profile"] is None:
+        raise NotFound(f"{view['table']} has no profile", where=view["snapshot"])
+    if options.as_json:
+        options.printer.value(view["profile"])
+        return
+    names = ("name", "type", "nulls", "distinct", "min", "max", "mean")
+    rows = [{name: column[name] for name in names} for column in view["profile"]["columns"]]
+    options.printer.value(rows, f"{view['table']}: {view['rows']:,} rows")
+
+
+def diff(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(metavar="A", help="Snapshot before.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Snapshot after.")],
+    key: Annotated[str, typer.Option(help="Columns that identify a row, separated by commas.")],
+) -> None:
+    """What differs between two snapshots, rows matched by key."""
+    options: Options = context.obj
+    names = [name.strip() for name in key.split(",") if name.strip()]
+    with client(options) as held:
+        options.printer.value(held.ask("snapshot_diff", a=before, b=after, key=names), "Differences")
+
+
+def validate(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A table with a suite.")],
+    file: Annotated[Path | None, typer.Option(help="Check this file as that source; nothing is kept.")] = None,
+) -> None:
+    """Run a table's suite; exit 1 when a check of severity fail fails."""
+    options: Options = context.obj
+    with client(options) as held:
+        load_project_here(options, held)
+        if file is not None:
+            report = held.ask("check_file", name=name, file=str(file.resolve()))
+        else:
+            walk_to(options, held, f"validate:{name}")
+            report = held.ask("snapshot", id=name)["validation"]
+    if options.as_json:
+        verdict(options, report, report["passed"])
+        return
+    failed = [item for item in report["results"] if not item["passed"]]
+    words = "passed" if report["passed"] else "failed"
+    output.out.print(
+        f"{name}: {words}; {len(report['results'])} checks on {report['rows']:,} rows, {len(failed)} found something"
+    )
+    if failed:
+        names = ("severity", "name", "expected", "observed", "failed")
+        output.rows(names, [[item[column] for column in names] for item in failed])
+    if not report["passed"]:
+        raise typer.Exit(1)
+
+
+def propose(context: typer.Context, source: Annotated[str, typer.Argument(help="A table with a profile.")]) -> None:
+    """Checks that today's data suggest, as YAML for the project's suites."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    options: Options = context.obj
+    with client(options) as held:
+        checks = held.ask("suite_proposal", id=source)
+    if options.as_json:
+        options.printer.value(checks)
+        return
+    text = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.width = 4000
+    yaml.dump({"suites": {source: {"checks": checks}}}, text)
+    typer.echo(text.getvalue(), nl=False)
+
+
+def sheet(context: typer.Context, table: Table) -> None:
+    """The data sheet of a snapshot, as Markdown."""
+    options: Options = context.obj
+    with client(options) as held:
+        text = held.ask("data_sheet", id=table)
+    if options.as_json:
+        options.printer.value({"markdown": text})
+    else:
+        typer.echo(text, nl=False)
+
+
+def restore(
+    context: typer.Context, table: Table, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to.")]
+) -> None:
+    """Copy a snapshot out as Parquet, its bytes checked against its digest."""
+    options: Options = context.obj
+    with client(options) as held:
+        found = held.ask("snapshot_file", id=table)
+        data = Path(found["path"]).read_bytes()
+    if digest_bytes(data) != found["digest"]:
+        raise SystemFault("The stored bytes were changed", where=found["digest"], remedy="See `plimsoll ledger verify`.")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{found['table']}.parquet"
+    write_whole(file, data)
+    options.printer.value(
+        {"file": str(file), "snapshot": found["snapshot"], "digest": found["digest"], "bytes": len(data)}
+    )
+
+
+def list_features(context: typer.Context) -> None:
+    """All features, with the share of rows that have a value."""
+    options: Options = context.obj
+    with client(options) as held:
+        frame = held.ask("features")
+    listing(options, frame, ["feature", "origin", "kind", "owner", "filled", "definition"], "Features")
+
+
+def show_view(context: typer.Context, view: Annotated[str, typer.Argument(help="A feature view.")]) -> None:
+    """One view: entity, availability, freshness, features."""
+    options: Options = context.obj
+    with client(options) as held:
+        options.printer.value(held.ask("feature_view", name=view))
+
+
+def build(context: typer.Context) -> None:
+    """Build the point-in-time-correct training set."""
+    options: Options = context.obj
+    with client(options) as held:
+        load_project_here(options, held)
+        show_steps(options, walk_to(options, held, "features"))
+
+
+def parity(context: typer.Context, model: Annotated[str, typer.Argument(help="A model or champion.")]) -> None:
+    """Served probabilities against the same model's offline ones on the same events."""
+    options: Options = context.obj
+    with client(options) as held:
+        version = held.ask("model", name=model)
+        report = held.ask("monitoring", model=version["model_version"])
+    if report is None or not report["parity"]["rows"]:
+        raise NotFound(
+            f"No served prediction of {version['model']} v{version['version']} can be compared yet",
+            remedy="Collect predictions and run `plimsoll monitor analyse` first.",
+        )
+    named = {"model": version["model"], "version": version["version"]}
+    options.printer.value({**named, **report["parity"]}, "Parity")

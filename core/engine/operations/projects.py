@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 from sqlmodel import select
 
+from core.engine.actors import ENGINE
 from core.engine.context import Context, Done
 from core.engine.projects import newest_version
 from core.engine.registry import operation
@@ -71,10 +72,15 @@ def run_pipeline(context: Context, request: RunPipeline) -> Done:
 
 @operation("pipeline.retrain", "retrain.trigger", Retrain)
 def retrain(context: Context, request: Retrain) -> Done:
-    """Queue a walk because a signal asked for it; the decision is recorded with its evidence."""
+    """Queue a walk because a signal asked for it; the decision is recorded with its evidence.
+
+    The engine walks it in its own name, with its own role, whoever looked at the signals.
+    """
     if not request.split:
         raise InputError("Retraining needs the periods to train on")
-    done = _queue(context, request.project, request.reason, {"split": request.split, "signal": request.signal})
+    done = _queue(
+        context, request.project, request.reason, {"split": request.split, "signal": request.signal}, by=ENGINE.user
+    )
     context.add(
         Decision,
         "dec",
@@ -86,9 +92,9 @@ def retrain(context: Context, request: Retrain) -> Done:
     return done
 
 
-def _queue(context: Context, name: str, reason: str, options: dict[str, Any]) -> Done:
+def _queue(context: Context, name: str, reason: str, options: dict[str, Any], by: str = "") -> Done:
     version = newest_version(context.session, name or None)
-    run = context.add(PipelineRun, "pipe", project_version=version.id, reason=reason, options=options)
+    run = context.add(PipelineRun, "pipe", by=by, project_version=version.id, reason=reason, options=options)
     context.transition("pipeline", run.id, "running", reason=reason)
     context.new_jobs.append(run.id)
     return Done(subject=run.id, summary=f"Pipeline of {version.name}: {reason}", result={"pipeline": run.id})

@@ -80,7 +80,7 @@ def propose(context: Context, request: ProposeRelease) -> Done:
         release=release,
         project=version.model,
         environment=request.environment,
-        facts=release_facts(version, run),
+        facts=release_facts(session, version, run),
         payload=version.payload,
         author=context.actor.user,
         author_person=context.actor.person,
@@ -268,7 +268,7 @@ def project_of(session: Session, row: Release) -> Any:
     return read_version(session.get_one(ProjectVersion, version.detail["project_version"]), {})
 
 
-def release_facts(version: ModelVersion, run: Run) -> ReleaseFacts:
+def release_facts(session: Session, version: ModelVersion, run: Run) -> ReleaseFacts:
     """What a version is made of, for comparing releases."""
     return ReleaseFacts(
         model=version.model,
@@ -277,8 +277,18 @@ def release_facts(version: ModelVersion, run: Run) -> ReleaseFacts:
         inputs={name: str(value) for name, value in run.inputs.items()},
         features=list(version.detail.get("features", [])),
         parameters={"trainer": run.trainer, "seed": run.seed, **_flat(run.settings)},
-        metrics=metrics_of(run),
+        metrics=judged(session, version) | metrics_of(run),
     )
+
+
+def judged(session: Session, version: ModelVersion) -> dict[str, float]:
+    """The evaluation's figures: ``roc_auc`` with ``roc_auc.low`` and ``roc_auc.high``, and so on."""
+    facts = session.get_one(Report, version.detail["evaluation"]).facts
+    out = {}
+    for name, value in facts.items():
+        if name.startswith(("metrics.", "calibration.ece", "fairness.")) and isinstance(value, int | float):
+            out[name.removeprefix("metrics.").removesuffix(".value")] = float(value)
+    return out
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
@@ -295,7 +305,7 @@ def _previous(session: Session, model: str) -> PreviousRelease | None:
     row = session.exec(query).first()
     if row is None:
         return None
-    return PreviousRelease(release=row.id, facts=release_facts(champion, session.get_one(Run, champion.run)))
+    return PreviousRelease(release=row.id, facts=release_facts(session, champion, session.get_one(Run, champion.run)))
 
 
 def _makers(session: Session, run: Run) -> list[str]:
