@@ -72,6 +72,11 @@ class BlobStore:
                 out.append(name)
         return out
 
+    def sweep(self) -> None:
+        """Remove what a killed owner was writing. Only who owns the workspace may call this."""
+        for path in self.root.glob("new-*"):
+            path.unlink(missing_ok=True)
+
     def _path(self, digest: str) -> Path:
         plain = digest.removeprefix(PREFIX)
         if len(plain) != 64 or not plain.isalnum():

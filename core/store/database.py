@@ -6,6 +6,7 @@ an encryption key as a bound parameter, and one way for both cases is simpler th
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from sqlmodel import Session
 from core.kernel.errors import PlimsollError, Refused, SystemFault
 
 CATALOG = "ws"
+logger = logging.getLogger(__name__)
 
 
 class Database:
@@ -54,8 +56,12 @@ class Database:
     def close(self) -> None:
         """Write everything to the file and let go of it."""
         self.engine.dispose()
-        self._root.execute(f"CHECKPOINT {CATALOG}")
-        self._root.close()
+        try:
+            self._root.execute(f"CHECKPOINT {CATALOG}")
+        except duckdb.Error as error:  # such as a full disk: what was committed is in the log beside the file
+            logger.warning("The store was closed without a checkpoint: %s", error)
+        finally:
+            self._root.close()
 
 
 def raw(session: Session) -> duckdb.DuckDBPyConnection:

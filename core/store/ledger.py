@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
-from core.kernel.clock import utc_text
+from core.kernel.clock import parse_utc, utc_text
 from core.kernel.digests import canonical_json, digest_bytes
 from core.kernel.records import Record
-from core.store.tables import Fact, LedgerEntry
+from core.store.tables import Fact, LedgerCheckpoint, LedgerEntry
 
 GENESIS = "0" * 64
 
@@ -32,7 +32,10 @@ class RowDigest(Record):
 
 
 class EntryBody(Record):
-    """What an entry says. ``result`` answers a repeated request with the same id."""
+    """What an entry says. ``result`` answers a repeated request with the same id.
+
+    ``checkpoint`` is the newest signed checkpoint when the entry was written: one that is taken away is missed.
+    """
 
     seq: int
     at: str
@@ -45,14 +48,16 @@ class EntryBody(Record):
     detail: dict[str, Any]
     result: dict[str, Any]
     rows: list[RowDigest]
+    checkpoint: int = 0
 
 
 class Head(Record):
-    """The newest entry."""
+    """The newest entry, and the newest checkpoint."""
 
     seq: int
     hash: str
     at: str
+    checkpoint: int = 0
 
 
 def head(session: Session) -> Head:
@@ -60,7 +65,17 @@ def head(session: Session) -> Head:
     newest = session.exec(select(LedgerEntry).order_by(col(LedgerEntry.seq).desc()).limit(1)).first()
     if newest is None:
         return Head(seq=0, hash=GENESIS, at="")
-    return Head(seq=newest.seq, hash=newest.hash, at=utc_text(newest.at))
+    signed = session.exec(select(func.max(LedgerCheckpoint.seq))).one() or 0
+    return Head(seq=newest.seq, hash=newest.hash, at=utc_text(newest.at), checkpoint=signed)
+
+
+def moment(session: Session, now: datetime) -> datetime:
+    """``now``, or just after the newest entry where the clock ran back: time never runs back in the ledger.
+
+    What is newest (a role, a key, a target) is told by time, so a small step of the clock must not turn it round.
+    """
+    last = head(session).at
+    return max(now, parse_utc(last) + timedelta(microseconds=1)) if last else now
 
 
 def append(
@@ -91,6 +106,7 @@ def append(
         detail=detail or {},
         result=result or {},
         rows=[RowDigest(table=str(row.__tablename__), id=row.id, value=row_digest(row)) for row in rows],
+        checkpoint=last.checkpoint,
     )
     text = canonical_json(body.plain())
     entry = LedgerEntry(

@@ -20,7 +20,7 @@ from core.store.database import Database
 from core.store.ledger import GENESIS, EntryBody, Head, link, row_digest
 from core.store.metrics import batch_digest
 from core.store.migrations import HEAD, current_version
-from core.store.tables import FACTS, LedgerCheckpoint, LedgerEntry, MetricBatch
+from core.store.tables import FACTS, Fact, LedgerCheckpoint, LedgerEntry, MetricBatch
 
 
 class LedgerReport(Record):
@@ -48,15 +48,17 @@ def verify(database: Database, station_key: dict[str, bytes], witness: Head | No
     """
     problems: list[str] = []
     counts = {"rows": 0, "points": 0, "checkpoints": 0}
+    named: dict[int, str] = {}
+    if witness is not None and witness.checkpoint:
+        named[witness.checkpoint] = "it was seen on this machine"
     hashes: dict[int, str] = {0: GENESIS}
     try:
         with database.reading() as session:
             written: dict[tuple[str, str], tuple[str, int]] = {}
-            for problem in _chain(session, hashes, written):
-                problems.append(problem)
+            problems.extend(_chain(session, hashes, written, named))
             problems.extend(_rows(session, written, counts))
             problems.extend(_points(database, session, counts))
-            problems.extend(_checkpoints(session, hashes, station_key, counts))
+            problems.extend(_checkpoints(session, hashes, station_key, named, counts))
             problems.extend(_schema(session))
     except (PlimsollError, sqlalchemy.exc.SQLAlchemyError, duckdb.Error, ValueError) as error:
         problems.append(f"The store cannot be read to its end: {error}")
@@ -66,14 +68,19 @@ def verify(database: Database, station_key: dict[str, bytes], witness: Head | No
     return LedgerReport(entries=last, head=hashes[last], problems=problems, **counts)
 
 
-def _chain(session: Session, hashes: dict[int, str], written: dict[tuple[str, str], tuple[str, int]]) -> Iterator[str]:
+def _chain(
+    session: Session,
+    hashes: dict[int, str],
+    written: dict[tuple[str, str], tuple[str, int]],
+    named: dict[int, str],
+) -> Iterator[str]:
     expected, previous = 1, GENESIS
     for entry in session.exec(select(LedgerEntry).order_by(col(LedgerEntry.seq))):
         if entry.seq != expected:
             yield f"Ledger: entries {expected} to {entry.seq - 1} are missing"
         if entry.prev != previous:
             yield f"Ledger entry {entry.seq}: does not follow the entry before it"
-        if link(entry.prev, entry.body.encode()) != entry.hash:
+        if not _linked(entry):
             yield f"Ledger entry {entry.seq}: its text or its hash was changed"
         hashes[entry.seq], expected, previous = entry.hash, entry.seq + 1, entry.hash
         try:
@@ -85,6 +92,15 @@ def _chain(session: Session, hashes: dict[int, str], written: dict[tuple[str, st
             yield f"Ledger entry {entry.seq}: its columns differ from its text"
         for row in body.rows:
             written[row.table, row.id] = (row.value, entry.seq)
+        if body.checkpoint:
+            named.setdefault(body.checkpoint, f"ledger entry {entry.seq} names it")
+
+
+def _linked(entry: LedgerEntry) -> bool:
+    try:
+        return link(entry.prev, entry.body.encode()) == entry.hash
+    except ValueError:  # what should be hexadecimal is not
+        return False
 
 
 def _columns(entry: LedgerEntry) -> tuple[Any, ...]:
@@ -104,10 +120,17 @@ def _rows(session: Session, written: dict[tuple[str, str], tuple[str, int]], cou
             known = unseen.pop((name, row.id), None)
             if known is None:
                 yield f"Table {name}, row {row.id}: no ledger entry wrote it"
-            elif known[0] != row_digest(row):
+            elif known[0] != _digest(row):
                 yield f"Table {name}, row {row.id}: changed since ledger entry {known[1]} wrote it"
     for (name, row_id), (_, seq) in unseen.items():
         yield f"Table {name}, row {row_id}: removed since ledger entry {seq} wrote it"
+
+
+def _digest(row: Fact) -> str:
+    try:
+        return row_digest(row)
+    except (PlimsollError, ValueError):  # holds what no entry can have written, such as NaN
+        return ""
 
 
 def _points(database: Database, session: Session, counts: dict[str, int]) -> Iterator[str]:
@@ -115,7 +138,7 @@ def _points(database: Database, session: Session, counts: dict[str, int]) -> Ite
     for batch in session.exec(select(MetricBatch)):
         points = database.cursor().execute(query, [batch.id]).pl()
         counts["points"] += points.height
-        if batch_digest(points) != batch.digest:
+        if batch_digest(points) != batch.digest or not _in_place(database, batch):
             yield f"Table metric_point, batch {batch.id} of run {batch.run}: its points were changed"
     stray = "SELECT count(*) FROM metric_point WHERE batch NOT IN (SELECT id FROM metric_batch)"
     extra = session.exec(text(stray)).one()[0]  # type: ignore[call-overload]
@@ -123,13 +146,28 @@ def _points(database: Database, session: Session, counts: dict[str, int]) -> Ite
         yield f"Table metric_point: {extra} points belong to no batch"
 
 
+def _in_place(database: Database, batch: MetricBatch) -> bool:
+    """Whether the columns that the batch's digest does not cover are as they were written."""
+    query = """SELECT count(*) = $points AND count(DISTINCT position) = $points AND min(position) = 0
+               AND max(position) = $points - 1 AND bool_and(run = $run) FROM metric_point WHERE batch = $batch"""
+    values = {"points": batch.points, "run": batch.run, "batch": batch.id}
+    found = database.cursor().execute(query, values).fetchone()
+    return found is not None and bool(found[0])
+
+
 def _checkpoints(
-    session: Session, hashes: dict[int, str], keys: dict[str, bytes], counts: dict[str, int]
+    session: Session,
+    hashes: dict[int, str],
+    keys: dict[str, bytes],
+    named: dict[int, str],
+    counts: dict[str, int],
 ) -> Iterator[str]:
+    missing = dict(named)
     for row in session.exec(select(LedgerCheckpoint).order_by(col(LedgerCheckpoint.seq))):
         counts["checkpoints"] += 1
-        envelope = read_checkpoint(row)
+        missing.pop(row.seq, None)
         try:
+            envelope = read_checkpoint(row)
             verify_statement(envelope, CHECKPOINT_TYPE, keys)
         except PlimsollError as error:
             yield f"Checkpoint {row.seq}: {error.headline}"
@@ -139,6 +177,8 @@ def _checkpoints(
             yield f"Checkpoint {row.seq}: its columns differ from what was signed"
         elif hashes.get(said["seq"]) != said["hash"]:
             yield f"Checkpoint {row.seq}: the ledger was cut or rewritten after it was signed"
+    for seq, why in missing.items():
+        yield f"Checkpoint {seq}: removed, but {why}"
 
 
 def _schema(session: Session) -> Iterator[str]:

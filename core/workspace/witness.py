@@ -20,7 +20,7 @@ def state_folder() -> Path:
 def note(workspace: str, head: Head) -> None:
     """Write the head down; an older one never replaces a newer one."""
     known = noted(workspace)
-    if known is not None and known.seq >= head.seq:
+    if known is not None and (known.seq, known.checkpoint) >= (head.seq, head.checkpoint):
         return
     folder = state_folder() / "heads"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -22,6 +22,7 @@ from core.kernel.records import Record
 from core.store.database import Database
 from core.store.ledger import Head
 from core.store.migrations import upgrade
+from core.store.tables import LedgerEntry
 from core.workspace import witness
 
 MARKER = "workspace.json"
@@ -51,10 +52,16 @@ class Workspace:
         for folder in (self.jobs, self.keys):
             folder.mkdir(exist_ok=True, mode=0o700)
         self.database = Database(root / "store.duckdb", _store_key(self.info, passphrase))
-        with self.database.write_lock, self.database.engine.connect() as connection:
-            upgrade(connection)
-            connection.commit()
-        self.station: Ed25519PrivateKey = station_key(self.info.id)
+        try:
+            with self.database.write_lock, self.database.engine.connect() as connection:
+                upgrade(connection)
+                connection.commit()
+            self.station: Ed25519PrivateKey = station_key(self.info.id)
+            self._noted_holds = self._agrees_with_note()
+        except BaseException:
+            self.database.close()
+            raise
+        self.blobs.sweep()
 
     @property
     def station_public(self) -> dict[str, bytes]:
@@ -63,12 +70,21 @@ class Workspace:
         return {key_id_of(public): public}
 
     def note_head(self, head: Head) -> None:
-        """Remember the ledger's head outside the workspace."""
-        witness.note(self.info.id, head)
+        """Remember the ledger's head outside the workspace, unless what is remembered contradicts the ledger."""
+        if self._noted_holds:
+            witness.note(self.info.id, head)
 
     def noted_head(self) -> Head | None:
         """The head that was last remembered on this machine."""
         return witness.noted(self.info.id)
+
+    def _agrees_with_note(self) -> bool:
+        known = self.noted_head()
+        if known is None or known.seq == 0:
+            return True
+        with self.database.reading() as session:
+            entry = session.get(LedgerEntry, known.seq)
+        return entry is not None and entry.hash == known.hash
 
     def close(self) -> None:
         """Flush and let go."""
