@@ -20,7 +20,7 @@ def read_version(version: ProjectVersion, options: dict[str, Any]) -> Project:
     if "split" not in options:
         return project
     values = project.model_dump(mode="json", by_alias=True)
-    values["split"] = {**values["split"], **options["split"]}
+    values["split"] = {**values["split"], "production": None, **options["split"]}
     return Project.read(values, where=version.path)
 
 

@@ -248,10 +248,13 @@ def shifted_split(split: Split, today: date) -> dict[str, tuple[str, str]]:
     if months < 1:
         raise InputError("There is no newer whole period to train on yet")
     periods = {"train": split.train, "validate": split.validate_, "test": split.test}
-    return {
+    moved = {
         name: (_shift(start, months).isoformat(), _shift(end, months).isoformat())
         for name, (start, end) in periods.items()
     }
+    if split.production and split.production[1].isoformat() > moved["test"][1]:
+        moved["production"] = (moved["test"][1], split.production[1].isoformat())
+    return moved
 
 
 def _shift(day: date, months: int) -> date:
