@@ -109,9 +109,9 @@ class Bridge(QObject):
         """Calls under way."""
         return len(self._tickets)
 
-    def open(self, connect: Callable[[], Client]) -> None:
+    def open(self, connect: Callable[[], Client], failed: Failed | None = None) -> None:
         """Connect off the GUI thread (core's imports take a second)."""
-        self._start(_Ticket(self, "open", self.attach, None), connect)
+        self._start(_Ticket(self, "open", self.attach, failed), connect)
 
     def attach(self, client: Client) -> None:
         """Use a client from now on."""

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from app.actions import PAGES
 from app.bridge import Bridge
+from app.opening import open_workspace
 from app.shell.memory import Memory
 from app.shell.window import Window
 from app.theme import style
-from core.kernel.errors import SystemFault
+from core.kernel.errors import PlimsollError, SystemFault
 
 if TYPE_CHECKING:
     from app.bridge import Client
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 SETTLED_MS = 120
+COLOURS = 256
+THEMES = ("light", "dark")
+SIZES = ((1280, 800), (1920, 1080))
 
 
 def settle(bridge: Bridge, what: str, patience_ms: int = PATIENCE_MS) -> None:
@@ -49,27 +59,49 @@ def settle(bridge: Bridge, what: str, patience_ms: int = PATIENCE_MS) -> None:
         raise SystemFault(f"The {what} page did not finish loading", detail=f"{bridge.pending} calls are under way")
 
 
+def with_palette(image: QImage) -> QImage:
+    """The image in its 256 most frequent colours, each other pixel in the nearest of them: a third of the bytes."""
+    image = image.convertToFormat(QImage.Format.Format_RGB32)
+    width, height = image.width(), image.height()
+    pixels = np.frombuffer(image.constBits(), dtype=np.uint32).reshape(height, width) & 0xFFFFFF
+    colours, inverse, counts = np.unique(pixels, return_inverse=True, return_counts=True)
+    kept = colours[np.argsort(counts, kind="stable")[::-1][:COLOURS]]
+    parts = [np.stack([(c >> shift) & 255 for shift in (16, 8, 0)], axis=1).astype(np.int32) for c in (colours, kept)]
+    nearest = np.empty(len(colours), dtype=np.uint8)
+    for start in range(0, len(colours), 4096):
+        away = parts[0][start : start + 4096, None, :] - parts[1][None, :, :]
+        nearest[start : start + 4096] = (away * away).sum(axis=2).argmin(axis=1)
+    indexed = np.ascontiguousarray(nearest[inverse].reshape(height, width))
+    made = QImage(indexed.data, width, height, width, QImage.Format.Format_Indexed8)
+    made.setColorTable([int(c) | 0xFF000000 for c in kept])
+    return made.copy()
+
+
 def render_pages(
     client: Client,
     folder: Path,
-    themes: Iterable[str] = ("light", "dark"),
-    sizes: Iterable[tuple[int, int]] = ((1280, 800), (1920, 1080)),
+    themes: Iterable[str] = THEMES,
+    sizes: Iterable[tuple[int, int]] = SIZES,
     workspace: str = "",
+    pages: Iterable[str] = (),
 ) -> list[Path]:
-    """Write ``<page>-<theme>-<W>x<H>.png`` for every page; returns the paths.
+    """Write ``<page>-<theme>-<W>x<H>.png`` for every page (or those named); returns the paths.
 
     The client stays open; it is the caller's.
     """
     app = QApplication.instance() or QApplication(["plimsoll"])
     assert isinstance(app, QApplication)
     folder.mkdir(parents=True, exist_ok=True)
+    wanted, sizes = set(pages), list(sizes)
     style.apply(app, "light")
     bridge = Bridge()
-    window = Window(bridge, Memory(folder / ".window.json"))
+    with tempfile.TemporaryDirectory() as nowhere:
+        window = Window(bridge, Memory(Path(nowhere) / "window.json"))
     bridge.attach(client)
     window.show()
     window.dress()
     window.begin(workspace)
+    settle(bridge, "first")
     written = []
     try:
         for theme in themes:
@@ -78,14 +110,58 @@ def render_pages(
             for width, height in sizes:
                 window.resize(width, height)
                 for page in PAGES:
+                    if wanted and page.id not in wanted:
+                        continue
                     window.go(page.id)
                     settle(bridge, page.title)
-                    path = folder / f"{page.id}-{theme}-{width}x{height}.png"
-                    if not window.grab().save(str(path), "PNG"):
-                        raise SystemFault("The picture was not written", where=str(path))
-                    written.append(path)
+                    written.append(_save(window, folder / f"{page.id}-{theme}-{width}x{height}.png"))
     finally:
         bridge.client = None
         bridge.close()
         window.deleteLater()
     return written
+
+
+def _save(window: Window, path: Path) -> Path:
+    if not with_palette(window.grab().toImage()).save(str(path), "PNG", 0):
+        raise SystemFault("The picture was not written", where=str(path))
+    return path
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Render the pages of a workspace; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m app.pictures", description="Render every page into a folder.")
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--as", dest="user", default="", metavar="USER")
+    parser.add_argument("--themes", default=",".join(THEMES), help="light,dark")
+    parser.add_argument("--sizes", default=",".join(f"{w}x{h}" for w, h in SIZES), help="1280x800,1920x1080")
+    parser.add_argument("--pages", default="", help="overview,data,… (all when left out)")
+    options = parser.parse_args(argv)
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    try:
+        sizes = [_size(text) for text in options.sizes.split(",")]
+        client = open_workspace(options.workspace, options.user)
+        try:
+            pages = [name for name in options.pages.split(",") if name]
+            render_pages(
+                client, options.folder, options.themes.split(","), sizes, options.workspace.resolve().name, pages
+            )
+        finally:
+            client.close()
+    except (PlimsollError, ValueError) as error:
+        said = " ".join(part for part in (error.headline, error.remedy) if part) if isinstance(
+            error, PlimsollError
+        ) else str(error)
+        print(said, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -80,9 +81,9 @@ class Page(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.states)
 
+    @abstractmethod
     def load(self) -> None:
         """Ask for everything shown."""
-        raise NotImplementedError
 
     def open_item(self, item: str) -> None:
         """Show the thing with this id."""

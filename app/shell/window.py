@@ -21,7 +21,7 @@ from app.shell.statusbar import StatusBar
 from app.theme import style
 from app.widgets.layout import row
 from app.widgets.message import MessageBar
-from app.widgets.states import LoadingState
+from app.widgets.states import ErrorState, LoadingState
 from core.kernel.errors import PlimsollError
 
 SIZE = (1280, 800)
@@ -235,8 +235,13 @@ class Window(QMainWindow):
     def show_error(self, error: PlimsollError) -> None:
         """An error that no page took."""
         self.message.say("bad", *message_of(error))
-        if not self._begun:
-            self.stack.widget(0).hide()
+
+    def cannot_open(self, error: PlimsollError) -> None:
+        """The workspace could not be opened: there is nothing else to show."""
+        failed = ErrorState(self.close, "Close")
+        failed.say(*message_of(error))
+        self.stack.addWidget(failed)
+        self.stack.setCurrentWidget(failed)
 
     # -- looks ---------------------------------------------------------------------------------
 

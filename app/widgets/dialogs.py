@@ -13,7 +13,7 @@ from app.widgets.layout import Line, button, row
 from app.widgets.text import Label
 
 
-class _Sheet(QDialog):
+class Sheet(QDialog):
     """A modal sheet with a heading, a body and two buttons."""
 
     def __init__(self, parent: QWidget | None, title: str, text: str, verb: str, kind: str) -> None:
@@ -57,7 +57,7 @@ class _Sheet(QDialog):
         self.body.addWidget(widget)
 
 
-class ConfirmDialog(_Sheet):
+class ConfirmDialog(Sheet):
     """Confirm by typing a name and giving a reason; emits ``confirmed(reason)``."""
 
     confirmed = Signal(str)
@@ -98,7 +98,7 @@ class ConfirmDialog(_Sheet):
         self.confirmed.emit(self.reason.toPlainText().strip())
 
 
-class PassphraseDialog(_Sheet):
+class PassphraseDialog(Sheet):
     """Sign by passphrase; emits ``signed(comment, passphrase)``.
 
     The passphrase leaves the field as soon as it is handed over (21 CFR 11.200: a signature is

@@ -109,14 +109,14 @@ class EmptyState(_Centred):
 class ErrorState(_Centred):
     """What happened, where, and what to do."""
 
-    def __init__(self, retry: Callable[[], None]) -> None:
+    def __init__(self, retry: Callable[[], object], verb: str = "Try again") -> None:
         self._headline = Label("", "heading", wrap=True)
         self._detail = Label("", "muted", wrap=True, select=True)
         self._remedy = Label("", wrap=True)
         for label in (self._headline, self._detail, self._remedy):
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             label.setMinimumWidth(420)
-        again = button("Try again")
+        again = button(verb)
         again.clicked.connect(retry)
         super().__init__(_Glyph("cross", "bad"), self._headline, self._detail, self._remedy, again)
 
