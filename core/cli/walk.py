@@ -1,4 +1,4 @@
-"""What several commands share: a walk to one step, a job waited for, tables with chosen columns, files written whole."""
+"""What several commands share: walks to one step, jobs waited for, chosen columns, files written whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load_project_here(options: Options, held: Client) -> None:
             return
 
 
-def walk_to(options: Options, held: Client, step: str) -> dict[str, Any]:
+def walk_to(held: Client, step: str) -> dict[str, Any]:
     """Walk the pipeline up to ``step``; unchanged steps come from the cache."""
     started = held.change("pipeline.run", {"last": step})
     return follow_pipeline(held, started["pipeline"])

@@ -13,6 +13,7 @@ MODULES = (
     "core.engine.operations.releases",
     "core.engine.operations.delivery",
     "core.engine.operations.monitoring",
+    "core.engine.operations.kill_switch",
     "core.engine.operations.incidents",
     "core.engine.operations.scheduling",
     "core.engine.questions.work",
@@ -23,6 +24,12 @@ MODULES = (
     "core.engine.questions.monitoring",
     "core.engine.questions.lineage",
     "core.engine.questions.governance",
+    "core.engine.questions.features",
+    "core.engine.questions.tables",
+    "core.engine.questions.reports",
+    "core.engine.questions.policy",
+    "core.engine.questions.targets",
+    "core.engine.questions.exports",
 )
 
 

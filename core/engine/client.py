@@ -101,7 +101,7 @@ class Client:
         """Whether this process is the workspace's owner."""
         return self._channel.owner
 
-    def ask(self, name: str, **params: Any) -> Any:
+    def ask(self, name: str, /, **params: Any) -> Any:
         """A question: returns plain values or a Polars frame."""
         return self._call(lambda token: {"verb": "ask", "token": token, "name": name, "params": params})
 

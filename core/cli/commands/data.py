@@ -34,7 +34,7 @@ def ingest(context: typer.Context, source: Annotated[str, typer.Argument(help="A
     options: Options = context.obj
     with client(options) as held:
         load_project_here(options, held)
-        show_steps(options, walk_to(options, held, f"ingest:{source}"))
+        show_steps(options, walk_to(held, f"ingest:{source}"))
 
 
 def list_snapshots(context: typer.Context) -> None:
@@ -111,7 +111,7 @@ def validate(
         if file is not None:
             report = held.ask("check_file", name=name, file=str(file.resolve()))
         else:
-            walk_to(options, held, f"validate:{name}")
+            walk_to(held, f"validate:{name}")
             report = held.ask("snapshot", id=name)["validation"]
     if options.as_json:
         verdict(options, report, report["passed"])
@@ -168,7 +168,9 @@ def restore(
         found = held.ask("snapshot_file", id=table)
         data = Path(found["path"]).read_bytes()
     if digest_bytes(data) != found["digest"]:
-        raise SystemFault("The stored bytes were changed", where=found["digest"], remedy="See `plimsoll ledger verify`.")
+        raise SystemFault(
+            "The stored bytes were changed", where=found["digest"], remedy="See `plimsoll ledger verify`."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{found['table']}.parquet"
     write_whole(file, data)
@@ -197,7 +199,7 @@ def build(context: typer.Context) -> None:
     options: Options = context.obj
     with client(options) as held:
         load_project_here(options, held)
-        show_steps(options, walk_to(options, held, "features"))
+        show_steps(options, walk_to(held, "features"))
 
 
 def parity(context: typer.Context, model: Annotated[str, typer.Argument(help="A model or champion.")]) -> None:

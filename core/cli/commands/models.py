@@ -49,7 +49,7 @@ def train(
         wanted = [name for name, kind in candidates.items() if trainer in ("", name, kind)]
         if not wanted:
             raise NotFound(f"There is no candidate {trainer!r}", detail="Candidates: " + ", ".join(candidates))
-        views = [walk_to(options, held, f"train:{name}") for name in wanted]
+        views = [walk_to(held, f"train:{name}") for name in wanted]
     steps = {step["name"]: step for view in reversed(views) for step in view["steps"]}
     show_steps(options, {**views[-1], "steps": list(steps.values())})
 

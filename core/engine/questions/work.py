@@ -58,6 +58,7 @@ def schedules(engine: Engine) -> list[dict[str, Any]]:
                 "name": row.name,
                 "cron": row.cron,
                 "operation": row.operation,
+                "request": row.request,
                 "state": state_of(session, "schedule", row.id),
             }
             for row in session.exec(select(Schedule).order_by(col(Schedule.created_at)))

@@ -1,0 +1,101 @@
+"""Runs by any of their names, runs beside each other, gates as they were decided, and reports as pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlmodel import Session, col, select
+
+from core.engine.find import find
+from core.engine.operations.models import find_model
+from core.engine.questions.training import newest_report
+from core.engine.registry import question
+from core.kernel.clock import utc_text
+from core.kernel.digests import strict_json
+from core.kernel.errors import NotFound
+from core.store.tables import Report, Run, StepResult
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
+
+
+def run_named(session: Session, name: str) -> Run:
+    """A run by id, prefix, ``latest``, its candidate's name (the newest one), or a model that it became.
+
+    Raises:
+        NotFound: when nothing fits.
+    """
+    named = session.exec(select(Run).where(Run.name == name).order_by(col(Run.created_at).desc())).first()
+    if named is not None:
+        return named
+    try:
+        return find(session, Run, name)
+    except NotFound:
+        report = session.exec(select(Report).where(col(Report.id).startswith(name, autoescape=True))).all()
+        if name and len(report) == 1 and report[0].kind in ("evaluation", "gates"):
+            return session.get_one(Run, report[0].subject)
+    try:
+        return session.get_one(Run, find_model(session, name).run)
+    except NotFound as error:
+        raise NotFound(f"There is no run or model {name!r}", remedy="List them with `plimsoll runs list`.") from error
+
+
+@question("run_id")
+def run_id(engine: Engine, name: str) -> str:
+    """The id of the run that a person named."""
+    with engine.workspace.database.reading() as session:
+        return run_named(session, name).id
+
+
+@question("gates")
+def gates(engine: Engine, name: str) -> dict[str, Any]:
+    """The newest verdict of the gates about a run or model."""
+    with engine.workspace.database.reading() as session:
+        run = run_named(session, name)
+        row = newest_report(session, "gates", run.id)
+        if row is None:
+            raise NotFound(f"No gates were applied to {run.name} yet", where=run.id)
+        outcomes = strict_json(engine.workspace.blobs.path(row.blob).read_bytes())
+    return {
+        "run": run.id,
+        "name": run.name,
+        "passed": row.passed,
+        "summary": row.summary,
+        "policy_digest": row.facts["policy"],
+        "decided_at": utc_text(row.created_at),
+        "gates": outcomes,
+        "report": row.id,
+    }
+
+
+@question("runs_compared")
+def runs_compared(engine: Engine, names: list[str]) -> dict[str, Any]:
+    """Figures, settings and inputs of several runs, one value a run; ``differ`` lists what is unequal."""
+    with engine.workspace.database.reading() as session:
+        rows = [run_named(session, name) for name in names]
+    parts = {
+        "metrics": [row.metrics for row in rows],
+        "parameters": [{"trainer": row.trainer, "seed": row.seed, **row.settings} for row in rows],
+        "inputs": [row.inputs for row in rows],
+    }
+    out: dict[str, Any] = {"runs": [{"run": row.id, "name": row.name} for row in rows]}
+    for part, values in parts.items():
+        out[part] = {name: [item.get(name) for item in values] for name in sorted(set().union(*values))}
+    out["differ"] = {
+        part: [name for name, item in out[part].items() if any(value != item[0] for value in item)] for part in parts
+    }
+    return out
+
+
+@question("report_html")
+def report_html(engine: Engine, name: str) -> str:
+    """The page of an evaluation, as it was stored with the evaluation."""
+    with engine.workspace.database.reading() as session:
+        report = newest_report(session, "evaluation", run_named(session, name).id)
+        if report is None:
+            raise NotFound(f"{name!r} was not evaluated yet")
+        steps = session.exec(select(StepResult).where(col(StepResult.step).startswith("evaluate:")))
+        page = next((row.outputs["html"] for row in steps if row.outputs.get("report") == report.id), None)
+    if page is None:
+        raise NotFound(f"The evaluation {report.id} was stored without a page", where=report.id)
+    return engine.workspace.blobs.path(str(page)).read_text(encoding="utf-8")
