@@ -17,8 +17,9 @@ from typing import Any, Protocol
 from core.engine import wire
 from core.engine.engine import Engine
 from core.engine.owner import Lock, SocketServer, answer, socket_path
-from core.kernel.errors import PlimsollError, SystemFault, error_from_dict
+from core.kernel.errors import SystemFault, error_from_dict
 from core.kernel.ids import new_id
+from core.workspace.workspace import read_info
 
 PATIENCE_S = 20.0
 
@@ -43,7 +44,11 @@ class OwnChannel:
     def __init__(self, root: Path, lock: Lock, store_passphrase: str | None) -> None:
         self._lock = lock
         self.engine = Engine(root, store_passphrase=store_passphrase)
-        self._server = SocketServer(root, self.engine)
+        try:
+            self._server = SocketServer(root, self.engine)
+        except BaseException:
+            self.engine.close()
+            raise
 
     def call(self, request: dict[str, Any]) -> Any:
         """Answer in this process."""
@@ -53,8 +58,10 @@ class OwnChannel:
     def close(self) -> None:
         """Stop serving, close the store, let go of the lock."""
         self._server.close()
-        self.engine.close()
-        self._lock.release()
+        try:
+            self.engine.close()
+        finally:
+            self._lock.release()
 
 
 class SocketChannel:
@@ -74,13 +81,55 @@ class SocketChannel:
     def call(self, request: dict[str, Any]) -> Any:
         """Ask the owner."""
         with self._lock:
-            wire.send(self._socket, request)
-            header, frame = wire.receive(self._socket)
+            try:
+                wire.send(self._socket, request)
+                header, frame = wire.receive(self._socket)
+            except BaseException:  # interrupted between question and answer: the next one must not read this answer
+                self._socket.close()
+                raise
         return _unpack(header, frame)
 
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+
+
+class Hold:
+    """The channel that all users of one process share. When the owner goes, whoever notices first replaces it."""
+
+    def __init__(self, root: Path, store_passphrase: str | None) -> None:
+        self._root = root
+        self._store_passphrase = store_passphrase
+        self._changing = threading.Lock()
+        self._pause = threading.Event()
+        read_info(root)  # nothing is written into a folder that is no workspace
+        self.channel: OwnChannel | SocketChannel = self._open()
+
+    def after(self, gone: OwnChannel | SocketChannel) -> OwnChannel | SocketChannel:
+        """The channel that took the place of ``gone``."""
+        with self._changing:
+            if self.channel is gone:
+                gone.close()
+                self.channel = self._open()
+            return self.channel
+
+    def _open(self) -> OwnChannel | SocketChannel:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            lock = Lock(self._root)
+            try:
+                if lock.take():
+                    return OwnChannel(self._root, lock, self._store_passphrase)
+            except BaseException:
+                lock.release()
+                raise
+            lock.release()
+            try:
+                return SocketChannel(self._root)
+            except wire.Gone:
+                if time.monotonic() > deadline:
+                    raise
+                self._pause.wait(0.1)
 
 
 class Client:
@@ -89,17 +138,20 @@ class Client:
     def __init__(self, root: Path, name: str, passphrase: str | None, store_passphrase: str | None) -> None:
         self.root = root
         self._login = {"verb": "login", "name": name, "passphrase": passphrase}
-        self._store_passphrase = store_passphrase
-        self._changing = threading.RLock()
         self._pause = threading.Event()
-        self._channel: OwnChannel | SocketChannel = self._open()
-        self._token = str(self._channel.call(self._login))
-        self.actor = name or str(self.ask("whoami")["name"])
+        self._entered: tuple[str, OwnChannel | SocketChannel | None] = ("", None)
+        self._hold = Hold(root, store_passphrase)
+        try:
+            self._enter(self._hold.channel)
+            self.actor = name or str(self.ask("whoami")["name"])
+        except BaseException:
+            self._hold.channel.close()
+            raise
 
     @property
     def owns(self) -> bool:
         """Whether this process is the workspace's owner."""
-        return self._channel.owner
+        return self._hold.channel.owner
 
     def ask(self, name: str, /, **params: Any) -> Any:
         """A question: returns plain values or a Polars frame."""
@@ -160,39 +212,29 @@ class Client:
         other.__dict__.update(self.__dict__)
         other.actor = name
         other._login = {"verb": "login", "name": name, "passphrase": passphrase}
-        other._token = str(self._channel.call(other._login))
+        other._entered = ("", None)
+        other._call(lambda _token: {"verb": "newest"})
         return other
 
     def close(self) -> None:
         """Let go; the owner stops work and closes the store."""
-        self._channel.close()
+        self._hold.channel.close()
 
     def _call(self, request: Callable[[str], dict[str, Any]]) -> Any:
+        channel = self._hold.channel
         try:
-            return self._channel.call(request(self._token))
+            return channel.call(request(self._enter(channel)))
         except wire.Gone:
-            with self._changing:
-                self._channel = self._open()
-                self._token = str(self._channel.call(self._login))
-            return self._channel.call(request(self._token))
+            channel = self._hold.after(channel)
+            return channel.call(request(self._enter(channel)))
 
-    def _open(self) -> OwnChannel | SocketChannel:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            lock = Lock(self.root)
-            if lock.take():
-                try:
-                    return OwnChannel(self.root, lock, self._store_passphrase)
-                except PlimsollError:
-                    lock.release()
-                    raise
-            lock.release()
-            try:
-                return SocketChannel(self.root)
-            except wire.Gone:
-                if time.monotonic() > deadline:
-                    raise
-                self.pause(0.1)
+    def _enter(self, channel: OwnChannel | SocketChannel) -> str:
+        """The token on this channel: a new owner asks everybody anew who they are."""
+        token, known = self._entered
+        if known is not channel:
+            token = str(channel.call(self._login))
+            self._entered = (token, channel)
+        return token
 
 
 def connect(

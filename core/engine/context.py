@@ -14,7 +14,7 @@ from core.identity.vault import unseal
 from core.kernel.errors import Refused
 from core.kernel.ids import new_id
 from core.kernel.records import Record
-from core.store.ledger import head
+from core.store.ledger import head, moment
 from core.store.tables import Edge, Fact, Transition
 from core.workspace.workspace import Workspace
 
@@ -37,7 +37,7 @@ class Context:
         self.workspace = workspace
         self.session = session
         self.actor = actor
-        self.now: datetime = workspace.clock.now()
+        self.now: datetime = moment(session, workspace.clock.now())
         self.rows: list[Fact] = []
         self.new_jobs: list[str] = []
         self._passphrase = passphrase

@@ -11,10 +11,10 @@ from core.engine.actors import Actor, check_permission
 from core.engine.context import Context, Done
 from core.engine.registry import find_operation
 from core.kernel.clock import parse_utc, utc_text
-from core.kernel.errors import PlimsollError, Refused
+from core.kernel.errors import Conflict, PlimsollError, Refused
 from core.kernel.ids import new_id
 from core.store.checkpoints import checkpoint
-from core.store.ledger import answered, append, head
+from core.store.ledger import answered, append, head, moment
 from core.workspace.workspace import Workspace
 
 CHECKPOINT_EVERY = 50
@@ -67,6 +67,8 @@ class Dispatcher:
                 with database.writing() as session:
                     before = answered(session, request_id)
                     if before is not None:
+                        if (before.kind, before.actor) != (name, actor.user):
+                            raise Conflict("This request id belongs to another request", where=request_id)
                         return before.result
                     check_permission(actor, permission)
                     self._check_clock(session)
@@ -90,8 +92,10 @@ class Dispatcher:
                     top = head(session)
                     if top.seq % CHECKPOINT_EVERY == 0:
                         checkpoint(session, self._workspace.info.id, self._workspace.station, context.now)
+                        session.flush()
+                        top = head(session)
             except Refused as refusal:
-                self._record_refusal(name, actor, request_id, refusal)
+                self.record_refusal(name, actor, request_id, refusal)
                 raise
             self._workspace.note_head(top)
         if context.new_jobs:
@@ -102,12 +106,16 @@ class Dispatcher:
         """Sign the ledger's head: at sign-offs, at releases and when the workspace closes."""
         with self._workspace.database.writing() as session:
             checkpoint(session, self._workspace.info.id, self._workspace.station, self._workspace.clock.now())
+            session.flush()
+            top = head(session)
+        self._workspace.note_head(top)
 
-    def _record_refusal(self, name: str, actor: Actor, request_id: str, refusal: PlimsollError) -> None:
+    def record_refusal(self, name: str, actor: Actor, request_id: str, refusal: PlimsollError) -> None:
+        """Enter a refusal into the ledger."""
         with self._workspace.database.writing() as session:
             append(
                 session,
-                at=self._workspace.clock.now(),
+                at=moment(session, self._workspace.clock.now()),
                 actor=actor.user,
                 kind=name,
                 subject=refusal.where,

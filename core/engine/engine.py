@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from core.engine import catalogue
-from core.engine.actors import Sessions, check_permission
+from core.engine.actors import Actor, Sessions, check_permission
 from core.engine.dispatcher import Dispatcher
 from core.engine.jobs import JobBoard
 from core.engine.pipeline import PipelineRunner
 from core.engine.registry import QUESTIONS
 from core.engine.schedules import Scheduler
-from core.kernel.errors import NotFound
+from core.kernel.clock import Clock
+from core.kernel.errors import NotFound, PlimsollError, Refused
+from core.kernel.ids import new_id
 from core.store.ledger import head
 from core.workspace.workspace import Workspace
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
     """What the owner process runs. All faces reach it through :mod:`core.engine.client`."""
 
-    def __init__(self, root: Path, *, store_passphrase: str | None = None, slots: int = 2) -> None:
+    def __init__(
+        self, root: Path, *, store_passphrase: str | None = None, slots: int = 2, clock: Clock | None = None
+    ) -> None:
         catalogue.load()
-        self.workspace = Workspace(root, passphrase=store_passphrase)
+        self.workspace = Workspace(root, passphrase=store_passphrase, clock=clock)
         self.sessions = Sessions(self.workspace)
         self.jobs = JobBoard(self.workspace, slots)
         self.pipelines = PipelineRunner(self.workspace, self.jobs)
         self.dispatcher = Dispatcher(self.workspace, self._on_new_jobs)
         self.pipelines.dispatcher = self.dispatcher
-        self.jobs.start(self.dispatcher)
-        self.pipelines.recover()
         self.scheduler = Scheduler(self.workspace, self.dispatcher)
-        self.scheduler.start()
+        try:
+            self.jobs.start(self.dispatcher)
+            self.pipelines.recover()
+            self.scheduler.start()
+        except BaseException:
+            self.jobs.close()
+            self.workspace.close()
+            raise
+
+    def login(self, name: str, passphrase: str | None) -> str:
+        """A token for somebody who proves who they are; a failed try is in the ledger."""
+        try:
+            return self.sessions.login(name, passphrase)
+        except Refused as refusal:
+            someone = Actor(user=name, name=name, full_name=name, person=name, roles=[], proof="none")
+            self.dispatcher.record_refusal("session.login", someone, new_id("rq"), refusal)
+            raise
 
     def ask(self, token: str, name: str, params: dict[str, Any]) -> Any:
         """Answer a question: plain values or a frame."""
@@ -47,7 +68,12 @@ class Engine:
     def cancel(self, token: str, job: str) -> None:
         """Stop a job or a pipeline."""
         with self.workspace.database.reading() as session:
-            check_permission(self.sessions.actor(session, token), "job.cancel")
+            actor = self.sessions.actor(session, token)
+        try:
+            check_permission(actor, "job.cancel")
+        except Refused as refusal:
+            self.dispatcher.record_refusal("job.cancel", actor, new_id("rq"), refusal)
+            raise
         if self.pipelines.view(job) is not None:
             self.pipelines.cancel(job)
         else:
@@ -72,10 +98,15 @@ class Engine:
     def close(self) -> None:
         """Stop work, sign the ledger's head, close the store."""
         self.scheduler.close()
-        self.pipelines.close()
+        self.pipelines.stop()
         self.jobs.close()
-        self.dispatcher.checkpoint_now()
-        self.workspace.close()
+        self.pipelines.close()
+        try:
+            self.dispatcher.checkpoint_now()
+        except PlimsollError as error:  # such as a full disk: the ledger is whole without a signature at its end
+            logger.warning("Closed without a signed checkpoint: %s", error)
+        finally:
+            self.workspace.close()
 
     def _on_new_jobs(self, jobs: list[str]) -> None:
         pipelines = [job for job in jobs if job.startswith("pipe-")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import shutil
 import threading
@@ -11,21 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from core.engine.actors import ENGINE, Actor, actor_of, find_user
-from core.engine.context import Context, Done, state_of
+from core.engine.context import Context, Done
 from core.engine.dispatcher import Dispatcher
 from core.engine.pool import Worker
 from core.engine.registry import JOB_KINDS, JobOutcome
 from core.engine.workfolder import write_job
 from core.kernel.clock import utc_text
-from core.kernel.errors import Cancelled, InputError, NotFound, PlimsollError, SystemFault
+from core.kernel.errors import Cancelled, InputError, NotFound, PlimsollError, Refused, SystemFault
 from core.store.tables import Job, StepResult, Transition
 from core.workspace.workspace import Workspace
 
 LIVE_STATES = ("queued", "running")
 KEEP_ENDED = 50
+logger = logging.getLogger(__name__)
 
 
 class JobView:
@@ -42,6 +44,7 @@ class JobView:
         self.result: dict[str, Any] = {}
         self.ended = threading.Event()
         self.worker: Worker | None = None
+        self.folder: Path | None = None
         self.cancelled = False
 
     def plain(self) -> dict[str, Any]:
@@ -120,8 +123,9 @@ class JobBoard:
         """Ask a job to stop."""
         view = self.view(job)
         view.cancelled = True
-        if view.worker is not None:
-            view.worker.cancel()
+        worker, folder = view.worker, view.folder
+        if worker is not None and folder is not None:
+            worker.cancel(folder)
 
     def close(self) -> None:
         """Stop everything: queued jobs stay queued in the store, running ones are interrupted."""
@@ -129,25 +133,37 @@ class JobBoard:
         for _ in self._threads:
             self._queue.put(None)
         for view in list(self._views.values()):
-            if view.worker is not None and view.state == "running":
-                view.worker.kill()
+            worker = view.worker
+            if worker is not None and view.state == "running":
+                worker.kill()
         for thread in self._threads:
             thread.join(timeout=10)
+        for view in list(self._views.values()):
+            if not view.ended.is_set():  # whoever waits for it shall not wait for ever
+                view.state = "interrupted"
+                view.ended.set()
 
     def _recover(self) -> None:
+        states: dict[str, str] = {}
         with self._workspace.database.reading() as session:
-            stale = [job.id for job in session.exec(select(Job)) if state_of(session, "job", job.id) in LIVE_STATES]
+            query = select(Transition).where(Transition.kind == "job").order_by(col(Transition.order))
+            for row in session.exec(query):
+                states[row.subject] = row.state
+        stale = [job for job, state in states.items() if state in LIVE_STATES]
         if stale:
-            self._change("job.recover", ENGINE, lambda context: _mark_interrupted(context, stale))
+            try:
+                self._change("job.recover", ENGINE, lambda context: _mark_interrupted(context, stale))
+            except Refused as refusal:  # the clock was set back: people must still be able to read
+                logger.warning("%d jobs could not be marked interrupted: %s", len(stale), refusal)
 
     def _serve(self) -> None:
         worker: Worker | None = None
-        while (job := self._queue.get()) is not None:
-            if worker is None or not worker.alive:
-                worker = Worker(self._workspace.root / "workers.log")
+        while (job := self._queue.get()) is not None and not self._closing.is_set():
+            if worker is not None and not worker.alive:
+                worker.close()
+                worker = None
+            worker = worker or Worker(self._workspace.root / "workers.log")
             self._run(self._views[job], worker)
-            if self._closing.is_set():
-                break
         if worker is not None:
             worker.close()
 
@@ -155,12 +171,12 @@ class JobBoard:
         view.started_at = utc_text(self._workspace.clock.now())
         actor = ENGINE
         try:
-            if view.cancelled:
-                raise Cancelled("The job was cancelled before it began")
             with self._workspace.database.reading() as session:
                 row = session.get_one(Job, view.job)
                 actor = _author(session, row)
             view.state, view.worker = "running", worker
+            if view.cancelled:
+                raise Cancelled("The job was cancelled before it began")
             outcome = self._work(view, row, worker)
             kind = JOB_KINDS[row.kind]
             view.result = self._change(
@@ -180,10 +196,11 @@ class JobBoard:
         kind = JOB_KINDS[row.kind]
         folder = self._workspace.jobs / (row.key.removeprefix("b3:")[:24] or row.id)
         inputs = {name: self._workspace.blobs.path(digest) for name, digest in row.spec["inputs"].items()}
+        view.folder = folder
         write_job(folder, kind.work, row.spec["params"], inputs)
         self._change("job.start", ENGINE, lambda context: _mark(context, row.id, "running"))
         began = time.monotonic()
-        resources = worker.run(folder, view.hear, kind.timeout_s)
+        resources = worker.run(folder, view.hear, kind.timeout_s, lambda: view.cancelled)
         return JobOutcome(
             job=row.id,
             step=row.step,
@@ -201,7 +218,10 @@ class JobBoard:
             return
         view.error = error.as_dict()
         state = "cancelled" if isinstance(error, Cancelled) else "failed"
-        self._change("job.end", ENGINE, lambda context: _mark(context, view.job, state, str(error)))
+        try:
+            self._change("job.end", ENGINE, lambda context: _mark(context, view.job, state, str(error)))
+        except PlimsollError as fault:  # such as a full disk: the next owner marks it interrupted
+            logger.warning("The end of %s could not be recorded: %s", view.job, fault)
         view.state = state
 
     def _change(
@@ -211,9 +231,9 @@ class JobBoard:
         return self._dispatcher.carry_out(name, permission, actor, function)
 
     def _forget_old(self) -> None:
-        ended = [job for job, view in self._views.items() if view.ended.is_set()]
+        ended = [job for job, view in list(self._views.items()) if view.ended.is_set()]
         for job in ended[:-KEEP_ENDED]:
-            del self._views[job]
+            self._views.pop(job, None)
 
 
 def submit(

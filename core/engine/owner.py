@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import socket
+import stat
 import struct
 import tempfile
 import threading
@@ -53,9 +53,7 @@ class SocketServer:
     def __init__(self, root: Path, engine: Engine) -> None:
         self._engine = engine
         self.path = socket_path(root)
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        if self.path.parent.stat().st_uid != os.getuid():
-            raise Refused("The folder of the local socket belongs to somebody else", where=str(self.path.parent))
+        _private(self.path.parent)
         self.path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(self.path))
@@ -91,10 +89,10 @@ class SocketServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             while True:
-                request, _ = wire.receive(connection)
+                request, _ = wire.receive(connection, frames=False)
                 header, frame = answer(self._engine, request)
                 wire.send(connection, header, frame)
-        except (wire.Gone, json.JSONDecodeError):
+        except (PlimsollError, ValueError):  # gone, or it speaks nonsense: hang up
             return
         finally:
             self._open.discard(connection)
@@ -117,7 +115,7 @@ def answer(engine: Engine, request: dict[str, Any]) -> tuple[dict[str, Any], pl.
 def _route(engine: Engine, request: dict[str, Any]) -> Any:
     verb = request["verb"]
     if verb == "login":
-        return engine.sessions.login(request["name"], request.get("passphrase"))
+        return engine.login(request["name"], request.get("passphrase"))
     if verb == "ask":
         return engine.ask(request["token"], request["name"], request["params"])
     if verb == "change":
@@ -131,6 +129,15 @@ def _route(engine: Engine, request: dict[str, Any]) -> Any:
     if verb == "newest":
         return engine.newest()
     raise SystemFault(f"Unknown verb {verb!r}")
+
+
+def _private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = folder.lstat()
+    if facts.st_uid != os.getuid() or not stat.S_ISDIR(facts.st_mode):
+        raise Refused("The folder of the local socket belongs to somebody else", where=str(folder))
+    if facts.st_mode & 0o077:
+        folder.chmod(0o700)
 
 
 def _peer_uid(connection: socket.socket) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ from core.engine.context import Context, Done, state_of
 from core.engine.dispatcher import Dispatcher
 from core.engine.flow import steps_of
 from core.engine.jobs import JobBoard, submit
-from core.engine.registry import JOB_KINDS
+from core.engine.registry import JOB_KINDS, JobKind
 from core.engine.steps import Planner, Step, code_digest, downstream
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, Cancelled, PlimsollError, Refused, SystemFault, error_from_dict
 from core.store.tables import PipelineRun, ProjectVersion, StepResult
 from core.workspace.workspace import Workspace
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -61,6 +64,8 @@ class PipelineRunner:
         self._jobs = jobs
         self._views: dict[str, PipelineView] = {}
         self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
+        self._keys: dict[str, threading.Lock] = {}
 
     def start(self, run: str) -> None:
         """Begin a walk whose row was just committed."""
@@ -82,12 +87,16 @@ class PipelineRunner:
             if step.job and step.state == "running":
                 self._jobs.cancel(step.job)
 
-    def close(self) -> None:
-        """Begin no further steps."""
-        for view in self._views.values():
+    def stop(self) -> None:
+        """Begin no further steps: the workspace closes."""
+        self._closing.set()
+        for view in list(self._views.values()):
             view.cancelled.set()
+
+    def close(self) -> None:
+        """Wait for the walks to end, after the job board has let go of their jobs."""
         for thread in self._threads:
-            thread.join(timeout=0.2)
+            thread.join(timeout=10)
 
     def recover(self) -> None:
         """Walks that a killed owner left running are marked interrupted; the next walk continues from the cache."""
@@ -98,7 +107,10 @@ class PipelineRunner:
                 if state_of(session, "pipeline", row.id) == "running"
             ]
         for run in stale:
-            self._end(run, ENGINE, "interrupted", "The owner of the workspace ended")
+            try:
+                self._end(run, ENGINE, "interrupted", "The owner of the workspace ended")
+            except Refused as refusal:  # the clock was set back: people must still be able to read
+                logger.warning("%s could not be marked interrupted: %s", run, refusal)
 
     def _walk(self, view: PipelineView) -> None:
         actor = ENGINE
@@ -124,13 +136,19 @@ class PipelineRunner:
 
     def _failed(self, view: PipelineView, actor: Actor, error: PlimsollError) -> None:
         view.error = error.as_dict()
+        if self._closing.is_set():  # the next owner marks it interrupted, and the next walk continues it
+            view.state = "interrupted"
+            return
         state = "failed"
         if isinstance(error, AnswerIsNo | Refused):
             state = "refused"
         elif isinstance(error, Cancelled):
             state = "cancelled"
-        self._end(view.run, actor, state, str(error))
         view.state = state
+        try:
+            self._end(view.run, actor, state, str(error))
+        except PlimsollError as fault:  # such as a full disk: the next owner marks it interrupted
+            logger.warning("The end of %s could not be recorded: %s", view.run, fault)
 
     def _run_all(self, view: PipelineView, planner: Planner, steps: list[Step], actor: Actor) -> None:
         left = {step.name: step for step in steps}
@@ -187,11 +205,24 @@ class PipelineRunner:
         return result
 
     def _job(self, shown: StepView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
-        assert self.dispatcher is not None
         assert step.plan is not None
         kind = JOB_KINDS[step.kind]
         params, inputs = step.plan(planner)
         key = digest_json({"kind": kind.name, "params": params, "inputs": inputs, "code": code_digest(kind.rooms)})
+        with self._keys.setdefault(key, threading.Lock()):  # two walks never make the same thing at once
+            return self._made(shown, planner, step, actor, kind, key, params, inputs)
+
+    def _made(
+        self,
+        shown: StepView,
+        planner: Planner,
+        step: Step,
+        actor: Actor,
+        kind: JobKind,
+        key: str,
+        params: dict[str, Any],
+        inputs: dict[str, str],
+    ) -> dict[str, Any]:
         known = None if step.name in planner.fresh else self._known(key)
         if known is not None:
             shown.cached, shown.summary, shown.seconds = True, known.summary, known.seconds
@@ -201,6 +232,7 @@ class PipelineRunner:
             job = submit(context, kind.name, step.title, params=params, inputs=inputs, step=step.name, key=key)
             return Done(subject=job, summary=f"Queued: {step.title}", result={"job": job})
 
+        assert self.dispatcher is not None
         shown.job = str(self.dispatcher.carry_out("job.queue", kind.permission, actor, queue)["job"])
         job_view = self._jobs.view(shown.job)
         job_view.ended.wait()

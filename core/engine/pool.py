@@ -28,7 +28,7 @@ class Worker:
         self._log: IO[bytes] = log.open("ab")
         environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "core.engine.worker"],
+            [sys.executable, "-P", "-m", "core.engine.worker"],  # -P: a file of the folder we stand in is no module
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -36,6 +36,8 @@ class Worker:
             start_new_session=True,
         )
         self._cancelled = threading.Event()
+        self._folder: Path | None = None
+        self._lock = threading.Lock()
         self.pid = self._process.pid
 
     @property
@@ -43,17 +45,25 @@ class Worker:
         """Whether the process still runs."""
         return self._process.poll() is None
 
-    def run(self, folder: Path, on_event: EventSink, timeout_s: float) -> dict[str, Any]:
+    def run(
+        self, folder: Path, on_event: EventSink, timeout_s: float, cancelled: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
         """Do one job; returns CPU seconds and peak memory.
+
+        ``cancelled`` is asked once more when a cancel can reach the worker, so that none falls between.
 
         Raises:
             Cancelled: when :meth:`cancel` was called.
             SystemFault: when the process died or took longer than ``timeout_s``.
             PlimsollError: what the work itself raised.
         """
-        self._cancelled.clear()
         watch = _Watch(self, timeout_s)
+        with self._lock:
+            self._folder = folder
+            self._cancelled.clear()
         try:
+            if cancelled():
+                raise Cancelled("The job was cancelled before it began")
             self._send({"folder": str(folder)})
             error = self._follow(on_event)
             if watch.timed_out:
@@ -62,16 +72,21 @@ class Worker:
                 raise error
             return watch.resources()
         finally:
+            with self._lock:
+                self._folder = None
             watch.stop()
 
-    def cancel(self) -> None:
-        """Ask the work to stop; kill it when it does not listen."""
-        self._cancelled.set()
+    def cancel(self, folder: Path) -> None:
+        """Ask the work on ``folder`` to stop; kill it when it does not listen. Other work is not touched."""
+        with self._lock:
+            if self._folder != folder:
+                return
+            self._cancelled.set()
         try:
-            self._send({"cancel": True})
+            self._send({"cancel": str(folder)})
         except SystemFault:
             return
-        timer = threading.Timer(CANCEL_PATIENCE_S, self._kill_if_busy)
+        timer = threading.Timer(CANCEL_PATIENCE_S, self._kill_if_busy, [folder])
         timer.daemon = True
         timer.start()
 
@@ -98,14 +113,17 @@ class Worker:
             self.kill()
         self._log.close()
 
-    def _kill_if_busy(self) -> None:
-        if self._cancelled.is_set():
+    def _kill_if_busy(self, folder: Path) -> None:
+        if self._cancelled.is_set() and self._folder == folder:
             self.kill()
 
     def _follow(self, on_event: EventSink) -> PlimsollError | None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            event = json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError:  # killed in the middle of a line
+                break
             if event["event"] == "done":
                 self._cancelled.clear()
                 return None

@@ -15,6 +15,7 @@ from core.kernel.errors import InputError, PlimsollError
 from core.store.tables import Schedule
 from core.workspace.workspace import Workspace
 
+MISSED_S = 3600  # a run that a busy or sleeping machine missed is made up for within the hour
 logger = logging.getLogger(__name__)
 
 
@@ -38,7 +39,12 @@ class Scheduler:
             for row in session.exec(select(Schedule)):
                 if state_of(session, "schedule", row.id) == "on":
                     self._scheduler.add_job(
-                        self.run, cron_trigger(row.cron), args=[row.operation, row.request], id=row.id, coalesce=True
+                        self.run,
+                        cron_trigger(row.cron),
+                        args=[row.operation, row.request],
+                        id=row.id,
+                        coalesce=True,
+                        misfire_grace_time=MISSED_S,
                     )
 
     def run(self, operation: str, request: dict[str, object]) -> None:

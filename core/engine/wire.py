@@ -34,14 +34,14 @@ def send(connection: socket.socket, header: dict[str, Any], frame: pl.DataFrame 
         raise Gone("The workspace's owner is gone") from error
 
 
-def receive(connection: socket.socket) -> tuple[dict[str, Any], pl.DataFrame | None]:
-    """Receive one message.
+def receive(connection: socket.socket, *, frames: bool = True) -> tuple[dict[str, Any], pl.DataFrame | None]:
+    """Receive one message; without ``frames``, one that carries a table is refused.
 
     Raises:
         Gone: when the other end closed.
     """
     sizes = HEAD.unpack(_exactly(connection, HEAD.size))
-    if max(sizes) > LARGEST:
+    if max(sizes) > LARGEST or (sizes[1] and not frames):
         raise SystemFault("A message on the local socket is too large")
     header = json.loads(_exactly(connection, sizes[0]))
     frame = pl.read_ipc(io.BytesIO(_exactly(connection, sizes[1]))) if sizes[1] else None

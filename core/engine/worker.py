@@ -82,24 +82,45 @@ class Listener:
 
     def __init__(self) -> None:
         self.folders: queue.Queue[Path] = queue.Queue()
-        self.progress: PipeProgress | None = None
+        self._progress: PipeProgress | None = None
+        self._cancelled: Path | None = None
+        self._lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         for line in sys.stdin:
             request = json.loads(line)
             if "folder" in request:
+                self._cancelled = None
                 self.folders.put(Path(request["folder"]))
-            elif request.get("cancel") and self.progress is not None:
-                self.progress.cancel()
+            elif "cancel" in request:
+                self._cancel(Path(request["cancel"]))
         os._exit(0)
+
+    def begin(self, folder: Path, progress: PipeProgress) -> None:
+        """Work on ``folder`` begins: a cancel that came before it is not lost."""
+        with self._lock:
+            self._progress = progress
+            if self._cancelled == folder:
+                progress.cancel()
+
+    def _cancel(self, folder: Path) -> None:
+        with self._lock:
+            self._cancelled = folder
+            if self._progress is not None:
+                self._progress.cancel()
+
+    def end(self) -> None:
+        """The work is over."""
+        with self._lock:
+            self._progress = None
 
 
 def run_job(path: Path, out: TextIO, listener: Listener) -> None:
     """Run the work of one folder and send its last event."""
     folder = JobFolder(path)
     progress = PipeProgress(out, folder)
-    listener.progress = progress
+    listener.begin(path, progress)
     try:
         outcome = _work(folder.work)(folder, progress)
         progress.flush()
@@ -118,7 +139,7 @@ def run_job(path: Path, out: TextIO, listener: Listener) -> None:
         fault = SystemFault("The work failed", detail=f"{type(error).__name__}: {error}", remedy="See the job's log.")
         progress.send({"event": "failed", "error": fault.as_dict()})
     finally:
-        listener.progress = None
+        listener.end()
         folder.close()
 
 

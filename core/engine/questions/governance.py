@@ -17,7 +17,7 @@ from core.governance.audit import audit_answer
 from core.kernel.clock import utc_text
 from core.kernel.progress import Silent
 from core.store.ledger import EntryBody
-from core.store.tables import Fact, LedgerEntry, ModelVersion, Package, Report, Run, Snapshot, User, UserKey
+from core.store.tables import Fact, LedgerEntry, ModelVersion, Package, Report, Run, Snapshot, StepResult, User, UserKey
 from core.store.verify import verify
 
 if TYPE_CHECKING:
@@ -41,7 +41,13 @@ BLOBS_OF: dict[type[Fact], Callable[[Any], list[str]]] = {
     Run: lambda row: list(row.artefacts.values()),
     ModelVersion: lambda row: [row.onnx, row.contract, *row.detail["files"].values()],
     Package: lambda row: [row.blob],
+    StepResult: lambda row: _blobs_of_step(row.outputs),
 }
+KEPT = ("blob", "contract", "html", "model", "predictions", "log")
+
+
+def _blobs_of_step(outputs: dict[str, Any]) -> list[str]:
+    return [str(outputs[name]) for name in KEPT if name in outputs] + list(outputs.get("files", {}).values())
 
 
 @question("ledger")
