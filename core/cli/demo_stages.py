@@ -232,8 +232,9 @@ def retrain(demo: Demo) -> None:
                 raise AnswerIsNo("The retrained candidates were stopped", detail=str(view["error"]))
         waiting = demo.founder.ask("overview")["candidates"]
         names = ", ".join(f"{item['model']} v{item['version']}" for item in waiting)
-        line.ok = bool(waiting)
-        line.result = f"{names or 'nothing'} waits for a proposal and two sign-offs; nothing was promoted by itself"
+        if not waiting:
+            raise AnswerIsNo("No retrained candidate waits at the human gate", detail=str(demo.facts["analysis"]))
+        line.result = f"{names} waits for a proposal and two sign-offs; nothing was promoted by itself"
 
 
 def _decision(item: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from core.engine.context import Context, Done
+from core.engine.context import Context, Done, state_of
 from core.engine.incidents import live_incidents, mutes, record_incidents
 from core.engine.jobs import submit
 from core.engine.operations.delivery import target_row
@@ -23,8 +23,8 @@ from core.monitoring.alerts import absorb
 from core.monitoring.decide import decide
 from core.monitoring.records import Decision as MonitorDecision
 from core.monitoring.records import MonitoringReport, PastAction, Signal
-from core.project.schema import Project, Split
-from core.store.tables import Decision, ModelVersion, Report, Run, Snapshot
+from core.project.schema import Project, Split, Trigger
+from core.store.tables import Decision, Deployment, ModelVersion, Release, Report, Run, Snapshot, TargetRow
 
 
 class AddLabels(Record):
@@ -161,8 +161,11 @@ def keep_analysis(context: Context, outcome: JobOutcome) -> Done:
     as_of = parse_utc(outcome.params["as_of"])
     absorbed = absorb(live_incidents(session), signals, as_of, mutes(session))
     opened = record_incidents(context, absorbed, champion.id)
-    decisions = decide(signals, project.triggers, past_actions(session), as_of)
+    places = places_to_roll_back(session, champion)
+    decisions = decide(signals, _possible(project.triggers, bool(places)), past_actions(session), as_of)
     pipeline = _act(context, champion, project, decisions, as_of)
+    if any(item.action == "rollback" for item in decisions):
+        _roll_back(context, places, "; ".join(item.reason for item in decisions if item.action == "rollback"))
     taken = sorted({item.action for item in decisions})
     loud = sum(signal.severity != "info" for signal in signals)
     return Done(
@@ -224,6 +227,32 @@ def _act(
             request = Retrain(project=project.project, signal=item.on, reason=item.reason, split=split)
             pipeline = str(retrain(context, request).result["pipeline"])
     return pipeline
+
+
+def _possible(triggers: list[Trigger], can_roll_back: bool) -> list[Trigger]:
+    """A first release has nothing to go back to: then people are alerted instead."""
+    if can_roll_back:
+        return triggers
+    return [item.model_copy(update={"action": "alert"}) if item.action == "rollback" else item for item in triggers]
+
+
+def places_to_roll_back(session: Session, champion: ModelVersion) -> list[TargetRow]:
+    """Targets that run the champion and ran another release before."""
+    mine = {row.id for row in session.exec(select(Release).where(Release.model_version == champion.id))}
+    ran: dict[str, set[str]] = {}
+    for row in session.exec(select(Deployment)):
+        ran.setdefault(row.target, set()).add(row.release)
+    return [
+        target_row(session, name)
+        for name, releases in sorted(ran.items())
+        if state_of(session, "target", name, "release") in mine and releases - mine
+    ]
+
+
+def _roll_back(context: Context, places: list[TargetRow], reason: str) -> None:
+    for place in places:
+        params = {"target": place.spec, "reason": reason, "actor": context.actor.name}
+        submit(context, "deploy.roll_back", f"Roll back {place.name}", params=params, inputs={})
 
 
 def past_actions(session: Session) -> list[PastAction]:

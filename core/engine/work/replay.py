@@ -23,6 +23,7 @@ from core.kernel.progress import Progress
 from core.project.schema import Project
 
 HOUR = timedelta(hours=1)
+ROWS_PER_REQUEST = 20
 DATATYPES = {"int": "INT64", "float": "FP64", "text": "BYTES", "bool": "BOOL", "time": "BYTES"}
 
 
@@ -48,7 +49,9 @@ def replay(folder: JobFolder, progress: Progress) -> dict[str, Any]:
                 progress.check()
                 progress.step(number, hours, hour.strftime("%d %B %H:00 UTC"))
                 sender.push(updates_between(values, hour, hour + HOUR))
-                sender.infer(requests.filter(pl.col("_at").is_between(hour, hour + HOUR, closed="left")))
+                due = requests.filter(pl.col("_at").is_between(hour, hour + HOUR, closed="left"))
+                for some in due.iter_slices(ROWS_PER_REQUEST):
+                    sender.infer(some)
     return sender.counts | {"since": utc_text(since), "until": utc_text(until)}
 
 
