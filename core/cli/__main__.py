@@ -6,13 +6,13 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from core.cli import output
 from core.cli.commands import data, governance, models, monitoring, releases, workspace
 from core.cli.session import Options
-from core.kernel.errors import Cancelled, PlimsollError, SystemFault
+from core.kernel.errors import Cancelled, InputError, PlimsollError, SystemFault
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,11 +48,12 @@ def main() -> None:
     except PlimsollError as error:
         output.failure(error, as_json)
         code = error.exit_code
-    except click.exceptions.Abort:
+    except typer.Abort:
         code = Cancelled.exit_code
-    except click.ClickException as error:
-        output.err.print(f"✗ {error.format_message()}", style="bold red", markup=False)
-        code = 2
+    except TyperException as error:
+        said = getattr(error, "format_message", error.__str__)()
+        output.failure(InputError(said, remedy="See `plimsoll --help`, or add --help to the command."), as_json)
+        code = InputError.exit_code
     except KeyboardInterrupt:
         output.err.print("✗ Cancelled", style="bold red")
         code = Cancelled.exit_code
