@@ -19,7 +19,7 @@ from core.cli.window import open_on, pictures_of
 from core.delivery.loopback import loopback_target
 from core.engine.client import connect
 from core.engine.founding import found_workspace
-from core.kernel.errors import PlimsollError
+from core.kernel.errors import AnswerIsNo, PlimsollError
 from core.workspace.workspace import MARKER, read_info
 
 
@@ -40,10 +40,11 @@ def run_demo(root: Path, *, window: bool, as_json: bool) -> int:
                 try:
                     for stage in STAGES:
                         stage(demo)
-                    error = None
+                    error: PlimsollError | None = None
                 except PlimsollError as caught:
                     error = caught
             summary(demo, time.monotonic() - began, as_json)
+            error = error or shortfall(demo)
             if error is not None:
                 raise error
             show(root, window)
@@ -64,6 +65,17 @@ def prepare(root: Path) -> bool:
     root.parent.mkdir(parents=True, exist_ok=True)
     found_workspace(root, FOUNDER, PASSPHRASES[FOUNDER])
     return True
+
+
+def shortfall(demo: Demo) -> AnswerIsNo | None:
+    """What to end with where stages ended without a fault, but not with what they are there to show."""
+    short = [line for line in demo.lines if not line.ok]
+    if not short:
+        return None
+    names = ", ".join(line.stage for line in short)
+    return AnswerIsNo(
+        f"Not as it should be: {names}", detail="\n".join(f"{line.stage}: {line.result}" for line in short)
+    )
 
 
 def summary(demo: Demo, seconds: float, as_json: bool) -> None:

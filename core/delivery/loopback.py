@@ -198,7 +198,8 @@ def _accounts(server: Path, home: Path) -> None:
 
 def _configuration(server: Path, user: str, port: int) -> str:
     """Public keys only, one user, loopback only; forwarding to the loopback is how the server is reached."""
-    return f"""ListenAddress 127.0.0.1
+    return f"""AddressFamily inet
+ListenAddress 127.0.0.1
 Port {port}
 HostKey {server}/host_key
 AuthorizedKeysFile {server}/authorized_keys
