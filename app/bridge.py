@@ -60,12 +60,7 @@ class _Call(QRunnable):
             self._report(self._number, None, error)
         except Exception as error:
             LOG.exception("A call from the window failed")
-            fault = SystemFault(
-                "Something went wrong inside Plimsoll",
-                detail=f"{type(error).__name__}: {error}",
-                remedy="The window's log has the details. Try again, or restart the window.",
-            )
-            self._report(self._number, None, fault)
+            self._report(self._number, None, fault_of("Something went wrong inside Plimsoll", error))
 
 
 class Bridge(QObject):
@@ -185,7 +180,11 @@ class Bridge(QObject):
         if not stale:
             del self._newest[place]
         if not stale and shiboken6.isValid(ticket.owner):
-            self._hand_over(ticket, answer, error)
+            try:
+                self._hand_over(ticket, answer, error)
+            except Exception as unforeseen:
+                LOG.exception("An answer could not be shown")
+                self.failed.emit(fault_of("The answer could not be shown", unforeseen))
         if not self._tickets:
             self.busy_changed.emit(False)
 
@@ -218,6 +217,15 @@ class Bridge(QObject):
             self.ledger_at.emit(seq)
             if not first:
                 self.moved.emit(seq)
+
+
+def fault_of(headline: str, error: Exception) -> SystemFault:
+    """An unforeseen error as one for people."""
+    return SystemFault(
+        headline,
+        detail=f"{type(error).__name__}: {error}",
+        remedy="The window's log has the details. Try again, or restart the window.",
+    )
 
 
 def message_of(error: PlimsollError) -> tuple[str, str]:

@@ -97,12 +97,13 @@ def render_pages(
     bridge = Bridge()
     with tempfile.TemporaryDirectory() as nowhere:
         window = Window(bridge, Memory(Path(nowhere) / "window.json"))
+    written, faults = [], list[PlimsollError]()
+    bridge.failed.connect(faults.append)
     bridge.attach(client)
     window.show()
     window.dress()
     window.begin(workspace)
     settle(bridge, "first")
-    written = []
     try:
         for theme in themes:
             style.apply(app, theme)
@@ -119,6 +120,8 @@ def render_pages(
         bridge.client = None
         bridge.close()
         window.deleteLater()
+    if faults:
+        raise faults[0]
     return written
 
 
@@ -131,6 +134,12 @@ def _save(window: Window, path: Path) -> Path:
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     return int(width), int(height)
+
+
+def _one_line(error: Exception) -> str:
+    if not isinstance(error, PlimsollError):
+        return str(error)
+    return " ".join(part.replace("\n", " ") for part in (error.headline, error.detail, error.remedy) if part)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -155,10 +164,7 @@ def main(argv: list[str] | None = None) -> int:
         finally:
             client.close()
     except (PlimsollError, ValueError) as error:
-        said = " ".join(part for part in (error.headline, error.remedy) if part) if isinstance(
-            error, PlimsollError
-        ) else str(error)
-        print(said, file=sys.stderr)
+        sys.stderr.write(_one_line(error) + "\n")
         return 1
     return 0
 

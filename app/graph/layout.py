@@ -10,6 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 COLUMN, ROW = 224.0, 68.0
+UPRIGHT_COLUMN, UPRIGHT_ROW = 208.0, 108.0
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Placed:
     positions: Floats
     edges: Ints
     layers: Ints
+    upright: bool = False
 
 
 def layers_of(count: int, edges: Ints) -> Ints:
@@ -41,8 +43,12 @@ def layers_of(count: int, edges: Ints) -> Ints:
     return layer
 
 
-def place(count: int, edges: Ints, sweeps: int = 8) -> Placed:
-    """Lay out ``count`` nodes left to right along their edges (m, 2)."""
+def place(count: int, edges: Ints, sweeps: int = 8, *, aspect: float = 0.0) -> Placed:
+    """Lay out ``count`` nodes along their edges (m, 2).
+
+    Layers go from left to right, or from top to bottom where that lets the graph be drawn larger in a
+    view whose width to height is ``aspect``.
+    """
     edges = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
     layer = layers_of(count, edges)
     rank = _ranks(layer, np.arange(count, dtype=np.float64))
@@ -54,8 +60,23 @@ def place(count: int, edges: Ints, sweeps: int = 8) -> Placed:
         rank = _ranks(layer, wish)
     sizes = np.bincount(layer, minlength=1)
     offset = (sizes.max(initial=1) - sizes[layer]) / 2
-    positions = np.column_stack([layer * COLUMN, (rank + offset) * ROW]) if count else np.zeros((0, 2))
-    return Placed(positions.astype(np.float64), edges, layer)
+    upright = _upright(len(sizes), int(sizes.max(initial=1)), aspect)
+    if not count:
+        positions = np.zeros((0, 2))
+    elif upright:
+        positions = np.column_stack([(rank + offset) * UPRIGHT_COLUMN, layer * UPRIGHT_ROW])
+    else:
+        positions = np.column_stack([layer * COLUMN, (rank + offset) * ROW])
+    return Placed(positions.astype(np.float64), edges, layer, upright)
+
+
+def _upright(layers: int, widest: int, aspect: float) -> bool:
+    """Whether layers from top to bottom fill a view of this aspect better."""
+    if not aspect:
+        return False
+    lying = min(aspect / (layers * COLUMN), 1 / (widest * ROW))
+    standing = min(aspect / (widest * UPRIGHT_COLUMN), 1 / (layers * UPRIGHT_ROW))
+    return standing > lying
 
 
 def _ranks(layer: Ints, wish: Floats) -> Floats:

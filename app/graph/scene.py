@@ -13,9 +13,9 @@ from app.graph.layout import Placed
 from app.theme import style
 from app.theme.states import look_of, paint_glyph
 
-WIDTH, HEIGHT = 184.0, 44.0
+WIDTH, HEIGHT = 184.0, 50.0
 FAR = 0.22
-NEAR = 0.7
+NEAR = 0.55
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Node:
     kind: str
     label: str
     state: str = ""
+    note: str = ""
 
 
 class GraphItem(QGraphicsItem):
@@ -106,19 +107,27 @@ class GraphItem(QGraphicsItem):
             number = int(edge)
             painter.setPen(strong if number in self._near else plain)
             if scale < FAR:
-                a, b = self.placed.positions[self.placed.edges[number]]
-                painter.drawLine(QPointF(a[0] + WIDTH / 2, a[1]), QPointF(b[0] - WIDTH / 2, b[1]))
+                painter.drawLine(*self._ends(number))
             else:
                 painter.drawPath(self._path(number))
+
+    def _ends(self, edge: int) -> tuple[QPointF, QPointF]:
+        """Where an edge leaves one node and meets the other."""
+        a, b = self.placed.positions[self.placed.edges[edge]]
+        if self.placed.upright:
+            return QPointF(a[0], a[1] + HEIGHT / 2), QPointF(b[0], b[1] - HEIGHT / 2)
+        return QPointF(a[0] + WIDTH / 2, a[1]), QPointF(b[0] - WIDTH / 2, b[1])
 
     def _path(self, edge: int) -> QPainterPath:
         path = self._paths.get(edge)
         if path is None:
-            a, b = self.placed.positions[self.placed.edges[edge]]
-            start, end = QPointF(a[0] + WIDTH / 2, a[1]), QPointF(b[0] - WIDTH / 2, b[1])
-            bend = max(24.0, (end.x() - start.x()) / 2)
+            start, end = self._ends(edge)
             path = QPainterPath(start)
-            path.cubicTo(start + QPointF(bend, 0), end - QPointF(bend, 0), end)
+            if self.placed.upright:
+                bend = QPointF(0, max(24.0, (end.y() - start.y()) / 2))
+            else:
+                bend = QPointF(max(24.0, (end.x() - start.x()) / 2), 0)
+            path.cubicTo(start + bend, end - bend, end)
             self._paths[edge] = path
         return path
 
@@ -138,22 +147,21 @@ class GraphItem(QGraphicsItem):
         if scale < NEAR:
             self._paint_name(painter, item.label, box, scale)
             return
-        left = box.left() + 12
         if look is not None:
-            paint_glyph(
-                painter,
-                look.glyph,
-                QRectF(box.right() - 26, box.top() + 15, 14, 14),
-                QColor(colours.tone(look.tone).text),
-            )
-        room = QRectF(left, box.top() + 5, WIDTH - (44 if look else 24), 17)
-        painter.setFont(style.font(style.theme().size - 2))
-        painter.setPen(QColor(colours.muted))
-        painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter), item.kind.replace("_", " ").capitalize())
-        painter.setFont(style.font(bold=chosen))
-        painter.setPen(QColor(colours.text))
-        cut = painter.fontMetrics().elidedText(item.label, Qt.TextElideMode.ElideMiddle, int(room.width()))
-        painter.drawText(room.translated(0, 17), int(Qt.AlignmentFlag.AlignVCenter), cut)
+            glyph = QRectF(box.right() - 26, box.top() + 18, 14, 14)
+            paint_glyph(painter, look.glyph, glyph, QColor(colours.tone(look.tone).text))
+        smaller = max(0, round((1 / scale - 1) * 4))  # the type grows a little where the picture shrinks
+        room = QRectF(box.left() + 10, box.top() + 4, WIDTH - (40 if look else 20), 20)
+        self._words(painter, f"{item.kind.replace('_', ' ').capitalize()}{item.note}", room, colours.muted, smaller - 2)
+        self._words(painter, item.label, room.translated(0, 20), colours.text, smaller, bold=chosen)
+
+    def _words(
+        self, painter: QPainter, text: str, room: QRectF, colour: str, larger: int, *, bold: bool = False
+    ) -> None:
+        painter.setFont(style.font(style.theme().size + larger, bold=bold))
+        painter.setPen(QColor(colour))
+        cut = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(room.width()))
+        painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter), cut)
 
     def _paint_name(self, painter: QPainter, label: str, box: QRectF, scale: float) -> None:
         """From far the label alone, as large as its box lets it be."""

@@ -39,7 +39,13 @@ class GraphView(QGraphicsView):
     def show_graph(self, nodes: list[dict[str, Any]], edges: list[Any]) -> None:
         """Lay out and show a graph; edges that name unknown nodes are left out."""
         made = [
-            Node(str(n["id"]), str(n.get("kind", "")), str(n.get("label") or n["id"]), str(n.get("state") or ""))
+            Node(
+                str(n["id"]),
+                str(n.get("kind", "")),
+                str(n.get("label") or n["id"]),
+                str(n.get("state") or ""),
+                str(n.get("note") or ""),
+            )
             for n in nodes
         ]
         self._numbers = {node.id: index for index, node in enumerate(made)}
@@ -48,7 +54,9 @@ class GraphView(QGraphicsView):
             for e in edges
             if str(e[0]) in self._numbers and str(e[1]) in self._numbers
         ]
-        placed = place(len(made), np.array(known, dtype=np.int64).reshape(-1, 2))
+        room = self.viewport()
+        aspect = room.width() / max(1, room.height())
+        placed = place(len(made), np.array(known, dtype=np.int64).reshape(-1, 2), aspect=aspect)
         self.scene().clear()
         self._item = GraphItem(made, placed)
         self.scene().addItem(self._item)
@@ -118,17 +126,20 @@ class GraphView(QGraphicsView):
             super().keyPressEvent(event)
 
     def _neighbour(self, key: int) -> int:
-        """Left and right follow edges; up and down stay in the layer."""
+        """Two arrows follow edges, the other two stay in the layer; which, depends on how the graph stands."""
         assert self._item is not None
         placed, here = self._item.placed, max(0, self._item.chosen)
-        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
-            near, far = (1, 0) if key == Qt.Key.Key_Left else (0, 1)
+        backward, forward = (Qt.Key.Key_Left, Qt.Key.Key_Right), (Qt.Key.Key_Up, Qt.Key.Key_Down)
+        along, beside = (forward, backward) if placed.upright else (backward, forward)
+        across = 0 if placed.upright else 1
+        if key in along:
+            near, far = (1, 0) if key == along[0] else (0, 1)
             options = placed.edges[placed.edges[:, near] == here, far] if len(placed.edges) else np.empty(0, np.int64)
         else:
-            sign = -1 if key == Qt.Key.Key_Up else 1
+            sign = -1 if key == beside[0] else 1
             same = placed.layers == placed.layers[here]
-            options = np.flatnonzero(same & (sign * (placed.positions[:, 1] - placed.positions[here, 1]) > 0))
+            options = np.flatnonzero(same & (sign * (placed.positions[:, across] - placed.positions[here, across]) > 0))
         if not len(options):
             return -1
-        away = np.abs(placed.positions[options, 1] - placed.positions[here, 1])
+        away = np.abs(placed.positions[options, across] - placed.positions[here, across])
         return int(options[int(away.argmin())])

@@ -54,6 +54,10 @@ class ChartView(QWidget):
         self._stack = QStackedWidget()
         self._stack.addWidget(self._plot)
         self._stack.addWidget(self._table)
+        self._nothing = Label("", "muted", wrap=True)
+        self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._stack.addWidget(self._nothing)
+        self._stack.setCurrentWidget(self._nothing)
         self._menu = self._make_menu()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -91,16 +95,20 @@ class ChartView(QWidget):
         self.setAccessibleName(name)
         self._plot.setAccessibleName(name)
         self._table.setAccessibleName(f"Values of {chart.title}")
+        self._nothing.setText(chart.nothing)
         self._redraw()
-        if self._twin.isChecked():
-            self._table.show_frame(chart.frame())
+        self.show_table(self._twin.isChecked())
+
+    def _has_points(self) -> bool:
+        return self._chart is not None and any(np.isfinite(one.y).any() for one in self._chart.series)
 
     def show_table(self, table: bool) -> None:
         """The table twin instead of the picture, or back."""
         if table and self._chart is not None:
             self._table.show_frame(self._chart.frame())
         self._twin.setChecked(table)
-        self._stack.setCurrentIndex(int(table))
+        self._menu.setVisible(self._has_points())
+        self._stack.setCurrentIndex(int(table) if self._has_points() else 2)
 
     def _redraw(self) -> None:
         chart = self._chart

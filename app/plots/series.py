@@ -38,6 +38,7 @@ class Chart:
     x_range: tuple[float, float] | None = None
     diagonal: bool = False
     level: tuple[float, str] | None = None
+    nothing: str = "There is nothing to draw yet"
 
     def frame(self) -> pl.DataFrame:
         """All points as rows: the chart for those who can't see it, and its CSV."""

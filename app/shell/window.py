@@ -176,7 +176,13 @@ class Window(QMainWindow):
         self._begun = True
         self.foot.show_workspace(workspace)
         self.foot.show_actor(self.bridge.actor)
+        self.bridge.ask(self, "whoami", self._show_me)
         self.go(self._current)
+
+    def _show_me(self, me: dict[str, Any]) -> None:
+        """Name and roles in the status bar."""
+        roles = ", ".join(me.get("roles") or []) or "no role"
+        self.foot.show_actor(f"{me.get('name') or self.bridge.actor} ({roles})")
 
     def page(self, name: str) -> Page:
         """The page with this id, made on first use."""

@@ -11,17 +11,23 @@ import polars as pl
 from app.tables import format as fmt
 
 Text = Callable[[Any], str]
+Length = Callable[[Any], float]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One visible column; ``kind`` is ``text``, ``number``, ``badge`` or ``mono``."""
+    """One visible column; ``kind`` is ``text``, ``number``, ``badge``, ``mono`` or ``bar``.
+
+    A ``bar`` column needs ``length``: the value's place from 0 to 1, and ``mark``: the place of its limit.
+    """
 
     name: str
     title: str
     text: Text = fmt.anything
     kind: str = "text"
     width: int = 0
+    length: Length | None = None
+    mark: float | None = None
 
     @property
     def right(self) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt
+from typing import Any
+
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from app.tables.columns import Column
 from app.tables.model import FrameModel
 from app.theme import style
 from app.theme.states import look_of
@@ -15,6 +18,7 @@ Index = QModelIndex | QPersistentModelIndex
 SELECTED = QStyle.StateFlag.State_Selected
 HOVERED = QStyle.StateFlag.State_MouseOver
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+BAR = 64  # pixels of text left of a bar
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
@@ -35,7 +39,7 @@ class CellDelegate(QStyledItemDelegate):
         self._chosen, self._hover, self._line = (
             QColor(c) for c in (palette.accent_tint, palette.hover, palette.border)
         )
-        self._mark = QColor(palette.accent)
+        self._mark, self._over = QColor(palette.accent), QColor(palette.series[1])
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         model = index.model()
@@ -55,11 +59,27 @@ class CellDelegate(QStyledItemDelegate):
             look = look_of(text)
             paint_badge(painter, QRectF(room), look.word, look.tone, look.glyph)
             return
+        if column.kind == "bar" and column.length is not None:
+            self._bar(painter, room, model.value(index.row(), index.column()), column)
+            room = room.adjusted(0, 0, BAR - room.width(), 0)
         mono = column.kind == "mono"
         painter.setFont(self._fixed if mono else self._plain)
         painter.setPen(self._muted if mono or text in ("–", "…") else self._ink)
         cut = self._measures[mono].elidedText(text, Qt.TextElideMode.ElideRight, room.width())
         painter.drawText(room, RIGHT if column.right else LEFT, cut)
+
+    def _bar(self, painter: QPainter, room: QRect, value: Any, column: Column) -> None:
+        """The value as a bar right of its text, with a line where the limit is."""
+        assert column.length is not None
+        track = QRectF(room.left() + BAR + 8, room.center().y() - 3, room.width() - BAR - 12, 7)
+        share = max(0.0, min(1.0, column.length(value))) if value is not None else 0.0
+        over = column.mark is not None and share >= column.mark
+        painter.fillRect(track, self._hover)
+        painter.fillRect(
+            QRectF(track.left(), track.top(), track.width() * share, 7), self._over if over else self._mark
+        )
+        if column.mark is not None:
+            painter.fillRect(QRectF(track.left() + track.width() * column.mark, track.top() - 3, 1.5, 13), self._muted)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(super().sizeHint(option, index).width() + 16, 34)

@@ -41,6 +41,31 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"95 % interval {low:.3f} to {high:.3f}"
 
 
+def between(low: float | None, high: float | None) -> str:
+    """An interval in a table cell."""
+    return NONE if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def one(value: float | None) -> str:
+    """A number with one decimal, for sums of many rows."""
+    return NONE if value is None else f"{value:.1f}".replace("-", "\u2212")
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign."""
+    return NONE if value is None else f"{value:+.3f}".replace("-", "\u2212")
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    return NONE if value is None else f"{value:.1f} ms"
+
+
+def probability(value: float | None) -> str:
+    """A p value: never written as zero."""
+    return NONE if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def share(value: float | None) -> str:
     """A share as per cent."""
     return (
@@ -84,6 +109,11 @@ def when(value: Any, *, seconds: bool = False) -> str:
         return value.isoformat()
     text = str(value).replace("T", " ").rstrip("Z").split("+")[0]
     return text[: 19 if seconds else 16]
+
+
+def day(value: Any) -> str:
+    """The date of a time."""
+    return when(value)[:10]
 
 
 def short(value: Any, length: int = 10) -> str:

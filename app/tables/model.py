@@ -50,6 +50,10 @@ class FrameModel(QAbstractTableModel):
         """One row as values."""
         return self._frame.row(index, named=True) if 0 <= index < self._frame.height else {}
 
+    def value(self, row: int, column: int) -> Any:
+        """The value of a cell."""
+        return self._frame[self.columns[column].name][row]
+
     def text(self, row: int, column: int) -> str:
         """The text of a cell."""
         number, place = divmod(row, PAGE)

@@ -17,6 +17,7 @@ from app.theme.states import look_of
 from app.widgets.badge import badge_width
 
 LOOKED_AT = 60
+NARROWEST = 96
 
 
 class Table(QTableView):
@@ -72,6 +73,11 @@ class Table(QTableView):
         self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
         self._measure()
+
+    def show_all(self, most: int = 16) -> None:
+        """Make the table as high as its rows, at most ``most``: for tables inside a page that scrolls."""
+        rows = self.model().rowCount() if self.model() is not None else 0
+        self.setFixedHeight(36 + 34 * max(1, min(most, rows)))
 
     def frame_model(self) -> FrameModel | None:
         """The model in use."""
@@ -144,9 +150,14 @@ class Table(QTableView):
             return
         spare = self.viewport().width() - sum(self._widths)
         flexible = [i for i, c in enumerate(model.columns) if c.kind == "text"] or list(range(len(self._widths)))
-        extra = max(0, spare) // len(flexible)
+        extra = dict.fromkeys(flexible, max(0, spare) // len(flexible))
+        if spare < 0:
+            room = {i: max(0, self._widths[i] - NARROWEST) for i in flexible}
+            whole = sum(room.values())
+            cut = min(whole, -spare)
+            extra = {i: -(-cut * room[i] // whole) * -1 if whole else 0 for i in flexible}
         for place, width in enumerate(self._widths):
-            self.setColumnWidth(place, width + (extra if place in flexible else 0))
+            self.setColumnWidth(place, width + extra.get(place, 0))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

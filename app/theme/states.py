@@ -22,18 +22,19 @@ _TABLE = {
         "good",
         "check",
     ): "ok passed valid verified succeeded finished done approved approve completed champion live healthy "
-    "resolved closed active serving ready fresh fired_resolved promoted committed allowed",
+    "resolved closed active serving ready fresh fired_resolved promoted committed allowed deployed production met "
+    "better packaged",
     ("warn", "triangle"): "warn warning warned degraded drifted drift stale acknowledged partial unverified challenger "
-    "expiring paused held",
+    "expiring paused held attention ticket worse quarantined",
     (
         "bad",
         "cross",
     ): "bad error failed fail critical rejected reject refused denied firing breached alarm open revoked "
-    "rolled_back invalid blocked unreachable down lost",
+    "rolled_back invalid blocked unreachable down lost page rollback",
     ("info", "ring"): "running started in_progress pending proposed awaiting queued deploying canary shadow pushing "
-    "in_review staged staging production waiting signing",
+    "in_review staged staging candidate signing added retrain propose",
     ("neutral", "dash"): "unknown none draft archived retired cancelled skipped idle superseded withdrawn expired "
-    "disabled never inactive empty",
+    "disabled never inactive empty waiting same log too_small note removed",
 }
 _LOOKS = {state: (tone, glyph) for (tone, glyph), states in _TABLE.items() for state in states.split()}
 

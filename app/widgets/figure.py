@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from app.widgets.badge import StateBadge
-from app.widgets.layout import Card, clear, row
+from app.widgets.layout import Card, button, clear, row
 from app.widgets.text import ElidedLabel, Label
+
+HEX = re.compile(r"[0-9a-f]{40,}")
 
 
 class KeyFigure(Card):
@@ -36,6 +40,29 @@ class KeyFigure(Card):
         self.setAccessibleName(f"{self._name}: {value}. {note}")
 
 
+def is_digest(value: str) -> bool:
+    """Whether a value is a digest or key id: something to compare and copy, not to read."""
+    return value.startswith(("b3:", "sha256:")) or bool(HEX.fullmatch(value))
+
+
+class Digest(QWidget):
+    """The start of a digest with a button that copies the whole."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__()
+        self._value = value
+        text = Label(f"{value.removeprefix('b3:')[:12]}…", "mono", select=True)
+        self.setToolTip(value)
+        copy = button("", "quiet", picture="copy", tip="Copy the whole digest")
+        copy.setFixedSize(26, 20)
+        copy.clicked.connect(self._copy)
+        self.setLayout(row(text, copy, None, gap=4))
+        self.setAccessibleName(value)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._value)
+
+
 class KeyValueGrid(QWidget):
     """Facts as name and value; values can be selected and copied."""
 
@@ -57,10 +84,8 @@ class KeyValueGrid(QWidget):
             line, place = divmod(index, self._columns)
             key = Label(name, "muted")
             key.setAlignment(Qt.AlignmentFlag.AlignTop)
-            digestish = value.startswith(("b3:", "key-", "sha256:"))
-            shown = (
-                ElidedLabel(value, "mono", middle=True) if digestish else Label(value or "–", wrap=True, select=True)
-            )
+            shown = Digest(value) if is_digest(value) else Label(value or "–", wrap=True, select=True)
+            shown.setMinimumWidth(24)
             self._grid.addWidget(key, line, place * 2)
             self._grid.addWidget(shown, line, place * 2 + 1)
             self._grid.setColumnStretch(place * 2 + 1, 1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.tables import format as fmt
 from app.widgets.badge import StateBadge
-from app.widgets.layout import button, clear, column, row
+from app.widgets.layout import button, clear, row
 from app.widgets.text import ElidedLabel, Label
 
 
@@ -22,31 +21,27 @@ class EvidenceList(QWidget):
         super().__init__()
         self._box = QVBoxLayout(self)
         self._box.setContentsMargins(0, 0, 0, 0)
-        self._box.setSpacing(10)
+        self._box.setSpacing(6)
 
     def show_evidence(self, evidence: list[dict[str, Any]], seen: set[str]) -> None:
         """Replace all lines."""
         clear(self._box)
         for piece in evidence:
-            done = piece["id"] in seen
-            open_: QPushButton = button("Open again" if done else "Open", "quiet" if done else "plain")
-            open_.setAccessibleName(f"Open {piece['kind']}")
-            open_.setProperty("piece", [piece["kind"], piece["id"]])
-            open_.clicked.connect(self._pressed)
-            words = column(
-                Label(str(piece["kind"]).replace("_", " ").capitalize(), "strong"),
-                ElidedLabel(str(piece.get("summary") or ""), "muted"),
-                gap=1,
-            )
-            line = row(
-                words,
-                Label(fmt.short(piece.get("digest"), 8), "mono"),
-                StateBadge("passed" if done else "pending", "Opened" if done else "Not opened"),
-                open_,
-                gap=12,
-            )
-            line.setStretch(0, 1)
-            self._box.addLayout(line)
+            self._box.addLayout(self._line(piece, piece["id"] in seen))
+
+    def _line(self, piece: dict[str, Any], done: bool) -> QHBoxLayout:
+        open_: QPushButton = button("Open again" if done else "Open", "quiet" if done else "plain")
+        open_.setAccessibleName(f"Open {piece['kind']}")
+        open_.setProperty("piece", [piece["kind"], piece["id"]])
+        open_.clicked.connect(self._pressed)
+        open_.setMinimumWidth(92)
+        kind = Label(str(piece["kind"]).replace("_", " ").capitalize(), "strong")
+        kind.setMinimumWidth(84)
+        what = ElidedLabel(str(piece.get("summary") or ""), "muted")
+        line = row(kind, what, StateBadge("passed" if done else "pending", "Opened" if done else "Not opened"), open_)
+        line.setSpacing(10)
+        line.setStretch(1, 1)
+        return line
 
     def _pressed(self) -> None:
         source = self.sender()

@@ -1,4 +1,4 @@
-"""The request, its evidence, what changed, who signed, and the two buttons that sign."""
+"""The request, its figures, gates, slices, evidence, what changed, who signed, and the two buttons that sign."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from PySide6.QtWidgets import QWidget
 
 from app.bridge import Bridge, message_of
 from app.pages.approvals.evidence import EvidenceList
-from app.pages.approvals.model import DECIDED, ApprovalsModel, obstacle
+from app.pages.approvals.model import (
+    DECIDED,
+    WORST,
+    ApprovalsModel,
+    figure_of,
+    figures_frame,
+    forbidden,
+    obstacle,
+    snapshot_of,
+    worst_slices,
+)
 from app.pages.base import Page
 from app.tables import format as fmt
 from app.tables.columns import Column
@@ -23,18 +33,26 @@ from app.widgets.text import ElidedLabel, Label
 from app.widgets.timeline import Happening, Timeline
 from core.kernel.errors import PlimsollError
 
-QUEUE = [Column("release", "Release"), Column("state", "State", kind="badge")]
-GATES = {"state": "Outcome", "rule": "Rule", "asked": "Asked", "observed": "Observed"}
-PLACES = {
-    "evaluation": "evaluation",
-    "validation": "data",
-    "snapshot": "data",
-    "run": "experiments",
-    "drift": "monitoring",
-    "lineage": "lineage",
-    "training": "experiments",
-    "leakage": "data",
-}
+QUEUE = [Column("what", "Release"), Column("state", "State", kind="badge")]
+GATES = [
+    Column("state", "Outcome", kind="badge"),
+    Column("rule", "Rule"),
+    Column("asked", "Asked"),
+    Column("observed", "Observed"),
+]
+FIGURES = [
+    Column("figure", "Figure"),
+    Column("value", "Value", fmt.number, "number"),
+    Column("low", "Low", fmt.number, "number"),
+    Column("high", "High", fmt.number, "number"),
+]
+SLICES = [
+    Column("slice", "Slice"),
+    Column("rows", "Rows", fmt.number, "number"),
+    Column("difference", "ROC-AUC to the rest", fmt.signed, "number"),
+    Column("error", "Error to the rest", fmt.signed, "number"),
+]
+PLACES = {"run": "experiments", "monitoring": "monitoring"}
 
 
 class View(Page):
@@ -46,12 +64,14 @@ class View(Page):
         self.model.failed.connect(self.show_error)
         self._wanted = ""
         self._answer: dict[str, Any] = {}
+        self._report: dict[str, Any] = {}
+        self._me: dict[str, Any] = {}
         self._opened: dict[str, set[str]] = {}
         self._dialog: PassphraseDialog | None = None
         self.queue = Table("Releases to sign")
         self.queue.chosen.connect(self._choose)
-        self.queue.setMinimumWidth(256)
-        content = self.split(Card("Queue").add(self.queue), self._dossier(), sizes=(1, 3))
+        self.queue.setMinimumWidth(232)
+        content = self.split(Card("Queue").add(self.queue), self._dossier(), sizes=(2, 7))
         self.build(
             content,
             EmptyState(
@@ -61,26 +81,46 @@ class View(Page):
 
     def _dossier(self) -> QWidget:
         self.name, self.badge = Label("", "title", select=True), StateBadge()
+        self.origin = ElidedLabel("", "muted")
         self.tally, self.gate_figure = KeyFigure("Signatures"), KeyFigure("Gates")
-        self.score = KeyFigure("ROC-AUC")
-        self.facts, self.changes = KeyValueGrid(columns=2), Label("", wrap=True, select=True)
+        self.score, self.ece = KeyFigure("ROC-AUC"), KeyFigure("Calibration error")
+        self.facts, self.changes = KeyValueGrid(), Label("", wrap=True, select=True)
         self.evidence, self.gates = EvidenceList(), Table("Gates of the release")
-        self.gates.setMinimumHeight(176)
-        self.signatures = Timeline()
+        self.more, self.slices = Table("Further figures"), Table("Slices that stand out")
+        self.signatures = Timeline("Nobody has signed yet")
         self.evidence.opened.connect(self._open_evidence)
         scrolled = Scrolled()
-        scrolled.body.addLayout(row(self.tally, self.gate_figure, self.score, gap=16))
-        scrolled.body.addWidget(Card("Request").add(self.facts))
-        scrolled.body.addWidget(Card("Evidence", "all of it must be opened before approving").add(self.evidence))
-        scrolled.body.addWidget(Card("Changes since the previous release").add(self.changes))
-        scrolled.body.addWidget(Card("Gates").add(self.gates))
-        scrolled.body.addWidget(Card("Signatures and comments").add(self.signatures))
+        scrolled.body.addLayout(row(self.tally, self.gate_figure, self.score, self.ece, gap=12))
+        scrolled.body.addLayout(self._two_columns())
         scrolled.body.addStretch(1)
         whole = QWidget()
-        box = column(row(self.name, self.badge, None, gap=12), scrolled, self._decision(), gap=12)
+        head = row(self.name, self.badge, self.origin, gap=12)
+        head.setStretch(2, 1)
+        box = column(head, scrolled, self._decision(), gap=12)
         box.setStretch(1, 1)
         whole.setLayout(box)
         return whole
+
+    def _two_columns(self) -> Any:
+        left = column(
+            Card("Evidence", "all of it must be opened before approving").add(self.evidence),
+            Card("Gates").add(self.gates),
+            None,
+            gap=16,
+        )
+        right = column(
+            Card("Changes since the previous release").add(self.changes),
+            Card("Signatures").add(self.signatures),
+            Card("Slices that stand out", "worse than the rest beyond chance").add(self.slices),
+            Card("Further figures", "95 % intervals").add(self.more),
+            Card("Request").add(self.facts),
+            None,
+            gap=16,
+        )
+        both = row(gap=16)
+        both.addLayout(left, 6)
+        both.addLayout(right, 5)
+        return both
 
     def _decision(self) -> Card:
         self.hint = ElidedLabel("", "muted")
@@ -93,6 +133,7 @@ class View(Page):
 
     def load(self) -> None:
         self.states.loading()
+        self.model.me(self._show_me)
         self.model.releases(self._show)
 
     def open_item(self, item: str) -> None:
@@ -106,11 +147,18 @@ class View(Page):
         elif name == "approvals.reject" and self.reject.isEnabled():
             self._ask_rejection()
 
+    def _show_me(self, me: dict[str, Any]) -> None:
+        self._me = me
+        if self._answer:
+            self._judge()
+
     def _show(self, frame: pl.DataFrame) -> None:
         if frame.is_empty():
             self.states.empty()
             return
-        frame = frame.with_columns(pl.col("state").is_in(DECIDED).alias("decided")).sort("decided", maintain_order=True)
+        named = pl.format("{} v{}", "model", "version").alias("what")
+        decided = pl.col("state").is_in(DECIDED).alias("decided")
+        frame = frame.with_columns(decided, named).sort("decided", maintain_order=True)
         waiting = frame.filter(~pl.col("decided")).height
         self.describe(f"{waiting} waiting" if waiting else "nothing waits; earlier releases are listed")
         self.queue.show_frame(frame, QUEUE, key="release")
@@ -123,68 +171,101 @@ class View(Page):
         self.model.release(self._wanted, self._show_release)
 
     def _show_release(self, answer: dict[str, Any]) -> None:
-        self._answer = answer
+        self._answer, self._report = answer, {}
         dossier = answer.get("dossier") or {}
-        self.name.setText(str(dossier.get("release") or self._wanted))
+        self.name.setText(f"{dossier.get('model')} v{dossier.get('version')}")
         self.badge.show_state(answer.get("state"))
+        author = answer.get("author_name") or dossier.get("author_person")
+        self.origin.say(
+            f"for {dossier.get('environment')}, proposed by {author} on {fmt.when(dossier.get('proposed_at'))} UTC"
+        )
+        self._show_request(answer, dossier)
+        self._show_gates(dossier.get("gates") or [])
+        self.changes.setText("\n".join(f"• {change_text(c)}" for c in dossier.get("changes") or []) or "None.")
+        self.signatures.show_items(signature(one) for one in answer.get("sign_offs") or [])
         self._show_figures(answer, dossier)
+        self._judge()
+        reports = [e["id"] for e in dossier.get("evidence") or [] if e["kind"] == "evaluation"]
+        if reports:
+            self.model.evaluation(reports[0], self._show_report)
+
+    def _show_report(self, report: dict[str, Any]) -> None:
+        self._report = report
+        self._show_figures(self._answer, self._answer.get("dossier") or {})
+
+    def _show_request(self, answer: dict[str, Any], dossier: dict[str, Any]) -> None:
+        intact = "as proposed" if answer.get("dossier_intact", True) else "CHANGED since it was proposed"
         self.facts.show_pairs(
             [
-                ("Model", f"{dossier.get('model')} version {dossier.get('version')}"),
-                ("Environment", str(dossier.get("environment"))),
-                ("Author", str(dossier.get("author_person"))),
-                ("Proposed", fmt.when(dossier.get("proposed_at"))),
-                ("Policy", str(dossier.get("policy"))),
+                ("Release", str(dossier.get("release"))),
                 ("Replaces", str(dossier.get("previous") or "nothing")),
+                ("Policy", str(dossier.get("policy"))),
+                ("Run", str(dossier.get("run"))),
                 ("Payload", str(dossier.get("payload"))),
                 ("Dossier", str(answer.get("dossier_digest"))),
+                ("Dossier is", intact),
             ]
         )
-        self.changes.setText(
-            "\n".join(f"• {c}" for c in dossier.get("changes") or [])
-            or "This is the first release: there is nothing to compare with."
-        )
+
+    def _show_gates(self, gates: list[dict[str, Any]]) -> None:
         rows = [
             {
                 "state": "passed" if g["passed"] else "blocked" if g.get("severity") == "block" else "warned",
-                "rule": g["rule"],
-                "asked": f"{g['fact']} {g['op']} {g['expected']}",
+                "rule": str(g["rule"]).replace("_", " "),
+                "asked": f"{g['op']} {g['expected']}",
                 "observed": str(g["observed"]),
             }
-            for g in dossier.get("gates") or []
+            for g in gates
         ]
-        self.gates.show_frame(pl.DataFrame(rows, schema=dict.fromkeys(GATES, pl.String)), GATES)
-        self.gates.setMinimumHeight(min(8, max(2, len(rows))) * 34 + 36)
-        self.signatures.show_items(_signature(one) for one in answer.get("sign_offs") or [])
-        self._judge()
+        rows.sort(key=lambda one: ("blocked", "warned", "passed").index(one["state"]))
+        schema = dict.fromkeys(("state", "rule", "asked", "observed"), pl.String)
+        self.gates.show_frame(pl.DataFrame(rows, schema=schema), GATES)
+        self.gates.show_all()
 
     def _show_figures(self, answer: dict[str, Any], dossier: dict[str, Any]) -> None:
         needed = int(dossier.get("approvals_needed") or 0)
-        good = [s for s in answer.get("sign_offs") or [] if s.get("valid", True) and s.get("meaning") == "approve"]
-        roles = ", ".join(dossier.get("approver_roles") or [])
-        self.tally.say(f"{len(good)} of {needed}", f"by distinct people in the role {roles}")
+        good = (answer.get("tally") or {}).get("approved_by") or []
+        self.tally.say(f"{len(good)} of {needed}", f"by {' or '.join(dossier.get('approver_roles') or [])}s")
         gates = dossier.get("gates") or []
         failed = [g for g in gates if not g["passed"]]
         state = "blocked" if any(g.get("severity") == "block" for g in failed) else "warned" if failed else "passed"
-        self.gate_figure.say(f"{len(gates) - len(failed)} of {len(gates)}", str(dossier.get("policy") or ""), state)
-        metrics = dossier.get("metrics") or {}
-        low, high = metrics.get("roc_auc.low"), metrics.get("roc_auc.high")
-        self.score.say(fmt.score(metrics.get("roc_auc", metrics.get("roc_auc.value"))), fmt.interval(low, high))
+        note = ", ".join(str(g["rule"]) for g in failed) or str(dossier.get("policy") or "")
+        self.gate_figure.say(f"{len(gates) - len(failed)} of {len(gates)}", note, state)
+        value, low, high = figure_of(dossier, self._report, "roc_auc")
+        self.score.say(fmt.score(value), fmt.interval(low, high))
+        calibration = self._report.get("calibration") or {}
+        ece = (dossier.get("metrics") or {}).get("calibration.ece", calibration.get("ece"))
+        self.ece.say(fmt.score(ece), f"largest in one bin {fmt.score(calibration.get('mce'))}")
+        self.more.show_frame(figures_frame(dossier, self._report), FIGURES)
+        slices = worst_slices(self._report)
+        self.slices.show_frame(slices.head(WORST), SLICES)
+        for table in (self.more, self.slices):
+            table.show_all()
 
     def _judge(self) -> None:
         seen = self._opened.setdefault(self._wanted, set())
         evidence = (self._answer.get("dossier") or {}).get("evidence") or []
         self.evidence.show_evidence(evidence, seen)
-        why = obstacle(self._answer, self.bridge.actor, seen)
-        final = bool(why) and not why.startswith(("Open the evidence", "The policy"))
+        why = obstacle(self._answer, self._me, seen)
         self.approve.setEnabled(not why)
-        self.reject.setEnabled(not final)
+        self.reject.setEnabled(not forbidden(self._answer, self._me))
         self.hint.say(why or "You have seen all evidence. Your signature is bound to this dossier's digest.")
 
     def _open_evidence(self, kind: str, piece: str) -> None:
         self._opened.setdefault(self._wanted, set()).add(piece)
         self._judge()
-        self.go.emit(PLACES.get(kind, "lineage"), piece)
+        if kind in ("evaluation", "gates"):
+            evidence = (self._answer.get("dossier") or {}).get("evidence") or []
+            judged = next((e["id"] for e in evidence if e["kind"] == "evaluation"), piece)
+            self.go.emit("evaluation", f"{judged}#{kind}")
+        elif kind in PLACES:
+            self.go.emit(PLACES[kind], piece)
+        else:
+            self.model.subject(piece, lambda graph: self._open_subject(graph, kind, piece))
+
+    def _open_subject(self, graph: dict[str, Any], kind: str, piece: str) -> None:
+        about = snapshot_of(graph, piece)
+        self.go.emit("data" if about else "lineage", f"{about}#{kind}" if about else piece)
 
     def _ask_approval(self) -> None:
         self._open_dialog("approve")
@@ -233,13 +314,18 @@ class View(Page):
             self.tell_error(error)
 
 
-def _signature(one: dict[str, Any]) -> Happening:
+def signature(one: dict[str, Any]) -> Happening:
+    """A sign-off as an entry: who, what they said, until when it counts, or why it does not."""
     meaning = "approved" if one.get("meaning") == "approve" else "rejected"
     valid = one.get("valid", True)
-    note = "" if valid else f"   no longer counts: {one.get('reason')}"
-    comment = f": “{one['comment']}”" if one.get("comment") else ""
-    return Happening(
-        meaning if valid else "invalid",
-        f"{one.get('signer_name') or one.get('signer')} {meaning}{comment}",
-        f"{fmt.when(one.get('signed_at'))}{note}",
-    )
+    lines = [f"“{one['comment']}”"] if one.get("comment") else []
+    until = f", counts until {fmt.day(one['expires_at'])}" if one.get("expires_at") else ""
+    reason = f", does not count: {one.get('reason')}"
+    lines.append(f"{fmt.when(one.get('signed_at'))}{until if valid else reason}")
+    who = one.get("signer_name") or one.get("signer")
+    return Happening(meaning if valid else "invalid", f"{who} {meaning}", "\n".join(lines))
+
+
+def change_text(change: object) -> str:
+    """A change as the dossier words it, with its digests cut to what can be compared by eye."""
+    return str(change).replace("_", " ")

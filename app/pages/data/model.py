@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from app.pages.base import PageModel, Then
+from app.tables import format as fmt
 
 
 class DataModel(PageModel):
@@ -97,3 +98,55 @@ def checks_frame(validation: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(
         rows, schema={**dict.fromkeys(names[:4], pl.String), "failing": pl.Int64, **dict.fromkeys(names[4:], pl.String)}
     )
+
+
+def with_checks(frame: pl.DataFrame) -> pl.DataFrame:
+    """The list of snapshots with one state and one line of words for their checks."""
+    failed, warned, passed = (pl.col(f"checks_{name}") for name in ("failed", "warned", "passed"))
+    state = (
+        pl.when(passed.is_null())
+        .then(None)
+        .when(failed > 0)
+        .then(pl.lit("failed"))
+        .when(warned > 0)
+        .then(pl.lit("warned"))
+        .otherwise(pl.lit("passed"))
+    )
+    words = (
+        pl.when(passed.is_null())
+        .then(pl.lit("not checked"))
+        .otherwise(pl.format("{} passed, {} warned, {} failed", passed, warned, failed))
+    )
+    return frame.with_columns(state.alias("state"), words.alias("checks"), pl.col("kind").str.replace_all("_", " "))
+
+
+def leaks_frame(leakage: dict[str, Any]) -> pl.DataFrame:
+    """One row a leak test, those that found one first."""
+    rows = [
+        {
+            "state": "passed" if one["passed"] else "failed",
+            "test": str(one["name"]).replace("_", " "),
+            "headline": str(one.get("headline") or ""),
+            "detail": "; ".join(map(str, one.get("detail") or [])),
+            "rows": one.get("rows"),
+        }
+        for one in leakage.get("tests") or []
+    ]
+    rows.sort(key=lambda one: str(one["state"]))
+    words = dict.fromkeys(("state", "test", "headline", "detail"), pl.String)
+    return pl.DataFrame(rows, schema={**words, "rows": pl.Int64})
+
+
+def facts_of(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """Where a snapshot comes from, in words and digests."""
+    seconds = (answer.get("detail") or {}).get("seconds")
+    return [
+        ("Snapshot", str(answer.get("snapshot"))),
+        ("Kind", str(answer.get("kind") or "").replace("_", " ")),
+        ("Made (UTC)", fmt.when(answer.get("created_at"), seconds=True)),
+        ("Took", fmt.seconds(seconds)),
+        ("Size", fmt.size(answer.get("bytes"))),
+        ("Digest", str(answer.get("digest") or "–")),
+        ("Of the source", str(answer.get("source_digest") or "–")),
+        ("Of the schema", str(answer.get("schema_digest") or "–")),
+    ]

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QTabWidget
 
 from app.bridge import Bridge
 from app.pages.base import Page
-from app.pages.data.model import DataModel, checks_frame, profile_frame
+from app.pages.data.model import DataModel, checks_frame, facts_of, leaks_frame, profile_frame, with_checks
 from app.plots.chart import ChartView
 from app.plots.series import Chart, Series, floats, histogram
 from app.tables import format as fmt
@@ -23,14 +23,13 @@ from app.widgets.states import EmptyState
 
 SNAPSHOTS = {
     "table": "Table",
-    "snapshot": "Snapshot",
+    "kind": "Kind",
+    "state": "Checks",
+    "checks": "Outcome",
     "rows": "Rows",
     "columns": "Columns",
     "bytes": "Size",
-    "checks_failed": "Failed",
-    "checks_warned": "Warned",
-    "checks_passed": "Passed",
-    "created_at": "Made",
+    "created_at": "Made (UTC)",
 }
 PROFILE = [
     Column("column", "Column"),
@@ -41,6 +40,13 @@ PROFILE = [
     Column("lowest", "Lowest"),
     Column("highest", "Highest"),
     Column("mean", "Mean", fmt.number, "number"),
+]
+LEAKS = [
+    Column("state", "State", kind="badge"),
+    Column("test", "Test"),
+    Column("headline", "Outcome"),
+    Column("detail", "Found"),
+    Column("rows", "Rows concerned", fmt.number, "number"),
 ]
 CHECKS = [
     Column("state", "State", kind="badge"),
@@ -69,11 +75,13 @@ class View(Page):
         self.columns.chosen.connect(self._show_column)
         self.chart = ChartView(240)
         self.checks = Table("Checks of the snapshot")
+        self.leaks = Table("Leak tests of the snapshot")
         self.rows = Table("Rows of the snapshot")
         self.facts = KeyValueGrid()
         self.tabs = QTabWidget()
         self.tabs.addTab(self.split(self.columns, self.chart, sizes=(3, 2)), "Profile")
         self.tabs.addTab(self.checks, "Checks")
+        self.tabs.addTab(self.leaks, "Leak tests")
         self.tabs.addTab(self.rows, "Rows")
         about = Card()
         about.setObjectName("plain")
@@ -95,9 +103,13 @@ class View(Page):
         self.model.snapshots(self._show)
 
     def open_item(self, item: str) -> None:
-        self._wanted = item
+        """A snapshot by its id, and after ``#`` which report of it."""
+        self._wanted, _, part = item.partition("#")
+        tab = {"profile": 0, "validation": 1, "leakage": 2}.get(part)
+        if tab is not None:
+            self.tabs.setCurrentIndex(tab)
         if self.snapshots.model() is not None:
-            self.snapshots.select("snapshot", item)
+            self.snapshots.select("snapshot", self._wanted)
 
     def _show(self, frame: pl.DataFrame) -> None:
         if frame.is_empty():
@@ -105,32 +117,33 @@ class View(Page):
             self.states.empty()
             return
         self.describe(f"{frame.height} snapshots, {fmt.integer(int(frame['rows'].sum()))} rows")
-        self.snapshots.show_frame(frame, SNAPSHOTS, key="snapshot")
+        self.snapshots.show_frame(with_checks(frame), SNAPSHOTS, key="snapshot")
         self.states.full()
+        checked = frame.filter(pl.col("checks_passed").is_not_null() & (pl.col("kind") == "source"))
+        first = checked.sort("rows", descending=True)["snapshot"].to_list() or frame["snapshot"].to_list()
         if not (self._wanted and self.snapshots.select("snapshot", self._wanted)):
-            self.snapshots.choose_first()
+            self.snapshots.select("snapshot", first[0])
 
     def _choose(self, row: dict[str, Any]) -> None:
         self._wanted = str(row["snapshot"])
         self.detail.heading.setText(f"{row['table']}")
-        self.detail.note.say(str(row["snapshot"]))
+        self.detail.note.say(f"{fmt.integer(row['rows'])} rows, {row['columns']} columns, {row['snapshot']}")
         self.model.snapshot(self._wanted, self._show_snapshot)
 
     def _show_snapshot(self, answer: dict[str, Any]) -> None:
         self._profile = answer.get("profile") or {}
         self.columns.show_frame(profile_frame(self._profile), PROFILE, key="column")
         self.columns.choose_first()
+        if not self._profile:
+            self.chart.show_chart(Chart("", "", "", [], nothing="This table was not profiled"))
         checks = checks_frame(answer.get("validation") or {})
         self.checks.show_frame(checks, CHECKS)
         self.tabs.setTabText(1, f"Checks ({checks.height})")
-        plain = {name: value for name, value in answer.items() if not isinstance(value, dict | list)}
-        self.facts.show_pairs(
-            (name.replace("_", " ").capitalize(), self._fact(name, value)) for name, value in plain.items()
-        )
+        leaks = leaks_frame(answer.get("leakage") or {})
+        self.leaks.show_frame(leaks, LEAKS)
+        self.tabs.setTabText(2, f"Leak tests ({leaks.height})")
+        self.facts.show_pairs(facts_of(answer))
         self._show_rows(answer)
-
-    def _fact(self, name: str, value: object) -> str:
-        return fmt.size(value) if name == "bytes" and isinstance(value, int) else fmt.anything(value)
 
     def _show_rows(self, answer: dict[str, Any]) -> None:
         name = self._wanted
@@ -169,4 +182,13 @@ class View(Page):
             return
         labels = [str(item["value"]) for item in top[:12]]
         bars = Series("rows", np.arange(len(labels), dtype=np.float64), floats(i["count"] for i in top[:12]), "bars")
-        self.chart.show_chart(Chart(f"{column['name']}, most frequent", "value", "rows", [bars], labels))
+        self.chart.show_chart(
+            Chart(
+                f"{column['name']}, most frequent",
+                "value",
+                "rows",
+                [bars],
+                labels,
+                nothing="This column has no values to count",
+            )
+        )

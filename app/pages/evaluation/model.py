@@ -7,6 +7,9 @@ from typing import Any
 import polars as pl
 
 from app.pages.base import PageModel, Then
+from app.tables import format as fmt
+
+WORDS = {"roc_auc": "ROC-AUC", "brier": "Brier score", "f1": "F1", "expected_cost": "Expected cost a row"}
 
 
 class EvaluationModel(PageModel):
@@ -48,42 +51,47 @@ def gates_frame(gates: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def slices_frame(slices: list[dict[str, Any]]) -> pl.DataFrame:
-    """One row a slice, the worst first; a slice that is too small says so."""
+    """One row a slice, the most harmful first: the log loss that the slice adds over the rest, times its rows.
+
+    A slice is ``worse`` when its AUC or its error rate is worse than the rest's beyond chance (corrected
+    over all slices); one that is too small to be tested says so and stands last.
+    """
     rows = []
     for one in slices:
         value, low, high = estimate(one.get("auc"))
         names = zip(one.get("features") or [], one.get("values") or [], strict=False)
-        worse = one.get("auc_significant") and (one.get("auc_difference") or 0) < 0
         rows.append(
             {
-                "state": "too small" if not one.get("adequate", True) else "worse" if worse else "ok",
-                "slice": " · ".join(f"{feature} = {text}" for feature, text in names),
+                "state": _slice_state(one),
+                "slice": " · ".join(f"{feature} {text}" for feature, text in names),
                 "rows": one.get("rows"),
                 "base_rate": one.get("positive_rate"),
                 "roc_auc": value,
-                "low": low,
-                "high": high,
+                "interval": fmt.between(low, high),
                 "difference": one.get("auc_difference"),
                 "error_rate": one.get("error_rate"),
+                "error": one.get("error_difference"),
+                "harm": (one.get("log_loss_difference") or 0.0) * (one.get("rows") or 0),
             }
         )
-    schema = {
-        "state": pl.String,
-        "slice": pl.String,
-        "rows": pl.Int64,
-        "base_rate": pl.Float64,
-        "roc_auc": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "difference": pl.Float64,
-        "error_rate": pl.Float64,
-    }
-    return pl.DataFrame(rows, schema=schema, strict=False).sort("difference", nulls_last=True, maintain_order=True)
+    numbers = dict.fromkeys(("difference", "error_rate", "error", "harm"), pl.Float64)
+    schema = {"state": pl.String, "slice": pl.String, "rows": pl.Int64, "base_rate": pl.Float64, "roc_auc": pl.Float64}
+    frame = pl.DataFrame(rows, schema=schema | {"interval": pl.String} | numbers, strict=False)
+    place = pl.col("state").replace_strict({"worse": 0, "same": 1, "too small": 2}, return_dtype=pl.Int8)
+    return frame.sort(place, -pl.col("harm"), nulls_last=True, maintain_order=True)
+
+
+def _slice_state(one: dict[str, Any]) -> str:
+    if not one.get("adequate", True):
+        return "too small"
+    ranks_worse = one.get("auc_significant") and (one.get("auc_difference") or 0) < 0
+    errs_more = one.get("error_significant") and (one.get("error_difference") or 0) > 0
+    return "worse" if ranks_worse or errs_more else "same"
 
 
 def groups_frame(fairness: dict[str, Any] | None) -> pl.DataFrame:
     """One row a group of the fairness comparison."""
-    fields = ("rows", "base_rate", "selection_rate", "tpr", "fpr")
+    fields = ("rows", "base_rate", "selection_rate", "tpr", "fpr", "mean_score", "calibration_gap", "ece")
     rows = [
         {"group": str(g["group"]), **{name: g.get(name) for name in fields}}
         for g in (fairness or {}).get("groups") or []
@@ -92,12 +100,49 @@ def groups_frame(fairness: dict[str, Any] | None) -> pl.DataFrame:
 
 
 def metrics_frame(metrics: dict[str, Any]) -> pl.DataFrame:
-    """One row a metric with its interval."""
+    """One row a metric with its interval and how that was made."""
     rows = []
     for name, value in metrics.items():
         middle, low, high = estimate(value)
-        rows.append({"metric": name.replace("_", " "), "value": middle, "low": low, "high": high})
-    return pl.DataFrame(rows, schema={"metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+        how = str(value.get("method") or "") if isinstance(value, dict) else ""
+        title = WORDS.get(name, name.replace("_", " ").capitalize())
+        rows.append({"metric": title, "value": middle, "interval": fmt.between(low, high), "method": how})
+    names = {"metric": pl.String, "value": pl.Float64, "interval": pl.String, "method": pl.String}
+    return pl.DataFrame(rows, schema=names)
+
+
+def fairness_pairs(fairness: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """The largest differences between groups, in words."""
+    if not fairness:
+        return [("Groups", "the project names no feature to compare groups by")]
+    names = (
+        ("demographic_parity_difference", "Selection rate apart"),
+        ("equal_opportunity_difference", "True positive rate apart"),
+        ("equalised_odds_difference", "Equalised odds apart"),
+        ("calibration_difference", "Calibration apart"),
+        ("demographic_parity_ratio", "Selection rate ratio"),
+        ("accuracy_difference", "Accuracy apart"),
+    )
+    return [(title, fmt.score(fairness.get(name))) for name, title in names]
+
+
+def tests_frame(champion: dict[str, Any] | None) -> pl.DataFrame:
+    """One row a paired test against the champion."""
+    rows = [
+        {
+            "metric": WORDS.get(name, name.replace("_", " ").capitalize()),
+            "this": test.get("first"),
+            "champion": test.get("second"),
+            "difference": test.get("difference"),
+            "interval": f"{fmt.signed(test.get('low'))} to {fmt.signed(test.get('high'))}",
+            "p": test.get("p_value"),
+            "method": test.get("method"),
+        }
+        for name, test in ((champion or {}).get("tests") or {}).items()
+    ]
+    numbers = dict.fromkeys(("this", "champion", "difference"), pl.Float64)
+    schema = {"metric": pl.String, **numbers, "interval": pl.String, "p": pl.Float64, "method": pl.String}
+    return pl.DataFrame(rows, schema=schema, strict=False)
 
 
 def months_frame(stability: list[dict[str, Any]]) -> pl.DataFrame:
@@ -123,16 +168,8 @@ def months_frame(stability: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def comparison_text(champion: dict[str, Any] | None) -> str:
-    """The verdict against the champion in words, with each paired test."""
+    """The verdict against the champion in words."""
     if not champion:
-        return "There is no champion to compare with."
-    lines = [
-        f"{str(champion.get('verdict')).capitalize()}: {champion.get('reason')}",
-        f"{champion.get('rows')} rows scored by both.",
-    ]
-    for name, test in (champion.get("tests") or {}).items():
-        lines.append(
-            f"{name.replace('_', ' ')}: {test['difference']:+.4f} (95 % interval {test['low']:+.4f} to "
-            f"{test['high']:+.4f}, p {test['p_value']:.2g})"
-        )
-    return "\n".join(lines)
+        return "There was no champion to compare with."
+    verdict = str(champion.get("verdict")).capitalize()
+    return f"{verdict} on {fmt.number(champion.get('rows'))} rows scored by both: {champion.get('reason')}"

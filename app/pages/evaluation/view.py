@@ -13,14 +13,16 @@ from app.pages.evaluation.model import (
     EvaluationModel,
     comparison_text,
     estimate,
+    fairness_pairs,
     gates_frame,
     groups_frame,
     metrics_frame,
     months_frame,
     slices_frame,
+    tests_frame,
 )
 from app.plots.chart import ChartView
-from app.plots.series import Chart, line, reliability
+from app.plots.series import Chart, band, line, reliability
 from app.tables import format as fmt
 from app.tables.columns import Column
 from app.tables.view import Table
@@ -36,10 +38,11 @@ SLICES = [
     Column("rows", "Rows", fmt.number, "number"),
     Column("base_rate", "Base rate", fmt.share, "number"),
     Column("roc_auc", "ROC-AUC", fmt.score, "number"),
-    Column("low", "Low", fmt.score, "number"),
-    Column("high", "High", fmt.score, "number"),
-    Column("difference", "To the rest", fmt.score, "number"),
+    Column("interval", "95 % interval"),
+    Column("difference", "To the rest", fmt.signed, "number"),
     Column("error_rate", "Error rate", fmt.share, "number"),
+    Column("error", "To the rest", fmt.signed, "number"),
+    Column("harm", "Loss added", fmt.one, "number"),
 ]
 GROUPS = [
     Column("group", "Group"),
@@ -51,14 +54,27 @@ GROUPS = [
             ("selection_rate", "Selection rate"),
             ("tpr", "True positive rate"),
             ("fpr", "False positive rate"),
+            ("mean_score", "Mean score"),
         )
     ),
+    Column("calibration_gap", "Score to rate", fmt.signed, "number"),
+    Column("ece", "ECE", fmt.score, "number"),
 ]
 METRICS = [
     Column("metric", "Metric"),
-    *(Column(n, n.capitalize(), fmt.number, "number") for n in ("value", "low", "high")),
+    Column("value", "Value", fmt.number, "number"),
+    Column("interval", "95 % interval"),
+    Column("method", "Interval by"),
 ]
-
+TESTS = [
+    Column("metric", "Metric"),
+    Column("this", "This", fmt.number, "number"),
+    Column("champion", "Champion", fmt.number, "number"),
+    Column("difference", "Difference", fmt.signed, "number"),
+    Column("interval", "95 % interval"),
+    Column("p", "p", fmt.probability, "number"),
+    Column("method", "Test"),
+]
 MONTHS = [
     Column("month", "Month"),
     Column("rows", "Rows", fmt.number, "number"),
@@ -80,14 +96,15 @@ class View(Page):
         self._wanted = ""
         self.choice = QComboBox()
         self.choice.setAccessibleName("Evaluation")
-        self.choice.setMinimumWidth(280)
+        self.choice.setMinimumWidth(360)
         self.choice.currentIndexChanged.connect(self._chosen)
         self.header_widgets = [self.choice]
         self.auc, self.brier = KeyFigure("ROC-AUC"), KeyFigure("Brier score")
         self.ece, self.verdict = KeyFigure("Calibration error"), KeyFigure("Gates")
         self.calibration, self.roc, self.pr = ChartView(240), ChartView(240), ChartView(240)
-        self.confusion = KeyValueGrid()
+        self.confusion, self.fairness = KeyValueGrid(columns=3), KeyValueGrid(columns=3)
         self.compared = Label("", "muted", wrap=True)
+        self.tests, self.cost = Table("Tests against the champion"), ChartView(150)
         self.gates, self.slices, self.groups = Table("Gates"), Table("Slices"), Table("Groups")
         self.metrics, self.months = Table("Metrics"), Table("Months")
         figures = row(self.auc, self.brier, self.ece, self.verdict, gap=16)
@@ -96,10 +113,11 @@ class View(Page):
         for widget, title in (
             (self.gates, "Gates"),
             (self.slices, "Slices"),
-            (self.groups, "Groups"),
-            (self.months, "By month"),
+            (_stacked(self.fairness, self.groups), "Groups"),
+            (_stacked(self.compared, self.tests), "Champion"),
             (self.metrics, "All metrics"),
-            (self._threshold(), "Threshold and champion"),
+            (_stacked(self.confusion, self.cost), "Threshold"),
+            (self.months, "By month"),
         ):
             self.tabs.addTab(widget, title)
         lower = Card().add(self.tabs)
@@ -113,23 +131,21 @@ class View(Page):
     def _card(self, chart: ChartView) -> Card:
         return Card().add(chart)
 
-    def _threshold(self) -> QWidget:
-        made = QWidget()
-        box = column(
-            self.confusion, Label("Against the champion", "strong"), self.compared, None, gap=12, margins=(0, 16, 0, 0)
-        )
-        made.setLayout(box)
-        return made
-
     def load(self) -> None:
         self.states.loading()
         self.model.evaluations(self._show_list)
 
     def open_item(self, item: str) -> None:
-        self._wanted = item
-        place = self.choice.findData(item)
+        """An evaluation by its own id or its run's, and after ``#`` which part of it."""
+        self._wanted, _, part = item.partition("#")
+        self.tabs.setCurrentIndex(0 if part == "gates" else self.tabs.currentIndex())
+        place = self._place(self._wanted)
         if place >= 0:
             self.choice.setCurrentIndex(place)
+
+    def _place(self, name: str) -> int:
+        found = [i for i in range(self.choice.count()) if name in self.choice.itemData(i)] if name else []
+        return found[0] if found else -1
 
     def _show_list(self, frame: pl.DataFrame) -> None:
         if frame.is_empty():
@@ -138,15 +154,19 @@ class View(Page):
         self.choice.blockSignals(True)
         self.choice.clear()
         for one in frame.iter_rows(named=True):
-            name = str(one.get("name") or one.get("run") or one["evaluation"])
-            self.choice.addItem(f"{name}   {fmt.when(one.get('created_at'))}", str(one["evaluation"]))
-        self.choice.setCurrentIndex(max(0, self.choice.findData(self._wanted)))
+            words = (one["name"], fmt.score(one["roc_auc"]), f"gates {one['gates'] or 'not run'}")
+            text = "   ".join((*words, fmt.when(one["created_at"])))
+            self.choice.addItem(text, [str(one["evaluation"]), str(one["run"])])
+        wanted = self._place(self._wanted)
+        passed = frame["gates"].to_list()
+        self.choice.setCurrentIndex(wanted if wanted >= 0 else passed.index("passed") if "passed" in passed else 0)
         self.choice.blockSignals(False)
         self._chosen(self.choice.currentIndex())
 
     def _chosen(self, index: int) -> None:
-        self._wanted = str(self.choice.itemData(index) or "")
-        if self._wanted:
+        names = self.choice.itemData(index)
+        if names:
+            self._wanted = str(names[0])
             self.model.evaluation(self._wanted, self._show)
 
     def _show(self, report: dict[str, Any]) -> None:
@@ -158,12 +178,20 @@ class View(Page):
         self.slices.show_frame(slices_frame(slices), SLICES, key="slice")
         fairness = report.get("fairness")
         self.groups.show_frame(groups_frame(fairness), GROUPS)
+        self.fairness.show_pairs(fairness_pairs(fairness))
+        self.tests.show_frame(tests_frame(report.get("champion")), TESTS)
         self.months.show_frame(months_frame(report.get("stability") or []), MONTHS)
         self.metrics.show_frame(metrics_frame(metrics), METRICS)
-        for place, (title, count) in enumerate((("Gates", len(gates)), ("Slices", len(slices)))):
-            self.tabs.setTabText(place, f"{title} ({count})")
+        worse = slices_frame(slices).filter(pl.col("state") == "worse").height
+        self.tabs.setTabText(0, f"Gates ({len(gates)})")
+        self.tabs.setTabText(1, f"Slices ({worse} of {len(slices)} worse)")
+        if fairness:
+            self.tabs.setTabText(2, f"Groups by {fairness.get('feature')}")
         self._show_threshold(report)
-        self.describe(f"{fmt.number(report.get('rows'))} rows of the test period")
+        self.describe(
+            f"{report.get('name')} on {fmt.number(report.get('rows'))} rows, {fmt.day(report.get('first_prediction'))} "
+            f"to {fmt.day(report.get('last_prediction'))}"
+        )
         self.states.full()
 
     def _show_figures(self, metrics: dict[str, Any], gates: list[dict[str, Any]], report: dict[str, Any]) -> None:
@@ -190,9 +218,13 @@ class View(Page):
             title = "ROC curve" if name == "roc" else "Precision and recall"
             view.show_chart(Chart(title, x, y, [shown], y_range=(0, 1), x_range=(0, 1), diagonal=name == "roc"))
         bins = (report.get("calibration") or {}).get("bins") or []
-        self.calibration.show_chart(
-            reliability("Reliability", [b.get("score") for b in bins], [b.get("observed") for b in bins])
-        )
+        x = [b.get("score") for b in bins]
+        shown = reliability("Calibration", x, [b.get("observed") for b in bins])
+        if any(b.get("low") is not None for b in bins):
+            shown.series.insert(
+                0, band("95 % interval", x, [b.get("low") for b in bins], [b.get("high") for b in bins])
+            )
+        self.calibration.show_chart(shown)
 
     def _show_threshold(self, report: dict[str, Any]) -> None:
         c = report.get("confusion") or {}
@@ -200,9 +232,21 @@ class View(Page):
             ("threshold", "Threshold"),
             ("tp", "True positives"),
             ("fp", "False positives"),
+            ("cost", "Mean cost a row"),
             ("fn", "False negatives"),
             ("tn", "True negatives"),
-            ("cost", "Mean cost a row"),
         )
         self.confusion.show_pairs((title, fmt.number(c.get(name))) for name, title in names)
+        points = report.get("thresholds") or []
+        cost = line("cost a row", [p["threshold"] for p in points], [p["cost"] for p in points])
+        title = f"Cost by threshold ({report.get('threshold_source') or 'as set'})"
+        self.cost.show_chart(Chart(title, "threshold", "cost a row", [cost], x_range=(0, 1)))
         self.compared.setText(comparison_text(report.get("champion")))
+
+
+def _stacked(upper: QWidget, lower: QWidget) -> QWidget:
+    made = QWidget()
+    box = column(upper, lower, gap=12, margins=(0, 12, 0, 0))
+    box.setStretch(1, 1)
+    made.setLayout(box)
+    return made

@@ -22,10 +22,12 @@ RUNS = {
     "name": "Run",
     "trainer": "Trainer",
     "state": "State",
-    "roc_auc": "ROC-AUC",
-    "brier": "Brier",
+    "model": "Registered as",
+    "roc_auc": "ROC-AUC, test",
+    "validate_auc": "Validation",
+    "brier": "Brier, test",
     "seconds": "Took",
-    "started_at": "Started",
+    "started_at": "Started (UTC)",
     "author": "By",
 }
 MOST = 6
@@ -107,10 +109,14 @@ class View(Page):
             self.model.curves(name, lambda frame, run=name: self._receive(run, frame))
 
     def _show_run(self, answer: dict[str, Any]) -> None:
+        environment = dict(answer.get("environment") or {})
+        packages = environment.pop("packages", None) or {}
         groups = {
             "metric": answer.get("metrics") or {},
-            "parameter": answer.get("parameters") or {},
-            "environment": answer.get("environment") or {},
+            "parameter": {"seed": answer.get("seed"), **(answer.get("parameters") or {})},
+            "resource": answer.get("resources") or {},
+            "environment": environment,
+            "package": packages,
         }
         self.facts.show_frame(facts_frame(groups), {"group": "Kind", "name": "Name", "value": "Value"})
         given = {"input": answer.get("inputs") or {}, "artefact": answer.get("artefacts") or {}}
@@ -125,8 +131,9 @@ class View(Page):
         self.curve.blockSignals(True)
         self.curve.clear()
         self.curve.addItems(names)
-        if kept in names:
-            self.curve.setCurrentText(kept)
+        liked = kept if kept in names else next((name for name in names if "auc" in name), "")
+        if liked:
+            self.curve.setCurrentText(liked)
         self.curve.blockSignals(False)
         self._draw(self.curve.currentText())
 
@@ -144,4 +151,6 @@ class View(Page):
                         marks=part.height < 40,
                     )
                 )
-        self.chart.show_chart(Chart(metric or "No curve was logged", "step", metric, shown))
+        self.chart.show_chart(
+            Chart(metric.replace("_", " "), "step", metric.replace("_", " "), shown, nothing="This run logged no curve")
+        )

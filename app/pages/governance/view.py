@@ -35,6 +35,25 @@ LEDGER = [
 ]
 
 
+FACTS = {
+    "seq": "Entry",
+    "at": "When (UTC)",
+    "actor": "Who",
+    "kind": "What",
+    "subject": "Subject",
+    "outcome": "Outcome",
+    "summary": "Summary",
+    "hash": "Hash",
+}
+PEOPLE = [
+    Column("name", "Name"),
+    Column("full_name", "Full name"),
+    Column("roles", "Roles"),
+    Column("key", "Signing key", kind="mono"),
+    Column("created_at", "Since (UTC)", fmt.when),
+]
+
+
 class View(Page):
     """The ledger and its people."""
 
@@ -98,12 +117,13 @@ class View(Page):
 
     def _show_entry(self, entry: dict[str, Any]) -> None:
         self.entry.show_pairs(
-            (name.capitalize(), _seconds(value) if name == "at" else fmt.anything(value))
-            for name, value in entry.items()
+            (title, _seconds(entry[name]) if name == "at" else fmt.anything(entry[name]))
+            for name, title in FACTS.items()
+            if name in entry
         )
 
     def _show_people(self, frame: pl.DataFrame) -> None:
-        self.people.show_frame(frame)
+        self.people.show_frame(frame, [c for c in PEOPLE if c.name in frame.columns], key="user")
         self.tabs.setTabText(1, f"People ({frame.height})")
 
     def _verify(self) -> None:
@@ -116,6 +136,11 @@ class View(Page):
         problems = answer.get("problems") or []
         good = bool(answer.get("ok"))
         self.badge.show_state("verified" if good else "failed", "Verified" if good else f"{len(problems)} problems")
-        self.proof.setText(f"{fmt.number(answer.get('entries'))} entries")
+        about = (
+            (answer.get("entries"), "entries"),
+            (answer.get("checkpoints"), "checkpoints"),
+            (answer.get("blobs"), "files"),
+        )
+        self.proof.setText(", ".join(f"{fmt.number(count)} {what}" for count, what in about if count is not None))
         if problems:
             self.said.emit("bad", "The ledger does not verify", "\n".join(fmt.anything(p) for p in problems[:10]))

@@ -11,7 +11,7 @@ from app.pages.base import Page
 from app.pages.overview.loop import Loop
 from app.pages.overview.model import OverviewModel
 from app.plots.chart import ChartView
-from app.plots.series import Chart, line
+from app.plots.series import Chart, band, line
 from app.tables import format as fmt
 from app.tables.view import Table
 from app.widgets.figure import KeyFigure
@@ -71,23 +71,12 @@ class View(Page):
             self.states.empty()
             return
         self.describe(str(answer.get("title") or answer["project"]))
-        self._show_champion(answer.get("champion"), answer.get("release_state"))
+        self._show_champion(answer.get("champion"))
         waiting, open_ = int(answer.get("pending_sign_offs") or 0), int(answer.get("open_incidents") or 0)
-        self.waiting.say(
-            fmt.integer(waiting),
-            "release needs a signature"
-            if waiting == 1
-            else "releases need a signature"
-            if waiting
-            else "nothing to sign",
-            "pending" if waiting else "",
-        )
-        self.incidents.say(
-            fmt.integer(open_),
-            _jobs(int(answer.get("running_jobs") or 0)),
-            "open" if open_ else "ok",
-            "" if open_ else "Calm",
-        )
+        self.waiting.say(fmt.integer(waiting), _signatures(waiting), "pending" if waiting else "")
+        running = _jobs(int(answer.get("running_jobs") or 0))
+        note = f"see Monitoring; {running}" if open_ else running
+        self.incidents.say(fmt.integer(open_), note, "attention" if open_ else "ok", "" if open_ else "Calm")
         self.loop.show_stages(answer.get("stages") or [])
         self._show_quality(answer.get("quality_by_window") or [])
         self._show_targets(answer.get("targets") or [])
@@ -101,22 +90,31 @@ class View(Page):
         )
         self.states.full()
 
-    def _show_champion(self, champion: dict[str, Any] | None, release_state: object) -> None:
+    def _show_champion(self, champion: dict[str, Any] | None) -> None:
         if champion is None:
             self.champion.say("None yet", "no model has been promoted", "none", "No release")
             self.quality.say("–", "train and evaluate a model first")
             return
         self.champion.say(
             f"{champion['model']} v{champion['version']}",
-            f"{champion.get('release') or 'no release'} on {champion.get('target') or 'no target'}",
-            str(release_state or champion.get("stage") or ""),
+            f"{champion.get('candidate')}, "
+            + (
+                f"on {champion['target']} since {fmt.when(champion['since'])}"
+                if champion.get("target")
+                else "not deployed"
+            ),
+            str(champion.get("stage") or ""),
         )
         self.quality.say(fmt.score(champion.get("auc")), fmt.interval(champion.get("low"), champion.get("high")))
 
     def _show_quality(self, windows: list[dict[str, Any]]) -> None:
-        labels = [str(window["window"])[-10:] for window in windows]
-        shown = line("ROC-AUC", range(len(windows)), [window.get("auc") for window in windows], marks=True)
-        self.chart.show_chart(Chart("Quality by window", "window", "ROC-AUC", [shown], labels))
+        labels, x = [str(window["window"]) for window in windows], range(len(windows))
+        shown = [
+            band("95 % interval", x, [w.get("low") for w in windows], [w.get("high") for w in windows]),
+            line("ROC-AUC", x, [w.get("auc") for w in windows], marks=True),
+        ]
+        nothing = "Quality appears here once predictions and their outcomes were collected"
+        self.chart.show_chart(Chart("Quality by window", "", "ROC-AUC", shown, labels, nothing=nothing))
 
     def _show_targets(self, targets: list[dict[str, Any]]) -> None:
         columns = {
@@ -124,7 +122,7 @@ class View(Page):
             "environment": "Environment",
             "release": "Release",
             "state": "State",
-            "checked_at": "Checked",
+            "checked_at": "Added (UTC)",
         }
         frame = (
             pl.DataFrame(targets, schema_overrides={"checked_at": pl.String}, infer_schema_length=None)
@@ -141,6 +139,10 @@ class View(Page):
 
     def _open_target(self, _row: dict[str, Any]) -> None:
         self.go.emit("releases", "")
+
+
+def _signatures(waiting: int) -> str:
+    return "nothing to sign" if not waiting else "signature is missing" if waiting == 1 else "signatures are missing"
 
 
 def _jobs(count: int) -> str:

@@ -8,7 +8,7 @@ from app.pages.base import PageModel, Then
 class ReleasesModel(PageModel):
     """Releases, one release, targets and deployments."""
 
-    questions = ("releases", "release", "targets", "deployments")
+    questions = ("releases", "release", "targets", "deployments", "users")
 
     def releases(self, then: Then) -> None:
         """All releases, newest first."""
@@ -25,3 +25,7 @@ class ReleasesModel(PageModel):
     def deployments(self, then: Then) -> None:
         """What was pushed where."""
         self.ask("deployments", then)
+
+    def users(self, then: Then) -> None:
+        """People, to show names instead of ids."""
+        self.ask("users", then)

@@ -29,6 +29,8 @@ RELEASES = {
     "author": "Author",
     "proposed_at": "Proposed",
 }
+DEPLOYMENTS = {"target": "Target", "release": "Release", "at": "When", "strategy": "How", "seconds": "Took", "by": "By"}
+TARGETS = {"name": "Target", "state": "State", "environment": "Environment", "release": "Runs", "url": "Reached at"}
 AWAITING = ("proposed", "pending", "awaiting", "in_review", "partial")
 
 
@@ -40,6 +42,7 @@ class View(Page):
         self.model = ReleasesModel(bridge, self)
         self.model.failed.connect(self.show_error)
         self._wanted = ""
+        self._people: dict[str, str] = {}
         self.releases, self.targets, self.deployments = Table("Releases"), Table("Targets"), Table("Deployments")
         self.releases.chosen.connect(self._choose)
         self.tabs = QTabWidget()
@@ -58,7 +61,7 @@ class View(Page):
         self.name = Label("", "heading", select=True)
         self.badge = StateBadge()
         self.facts, self.digests = KeyValueGrid(), KeyValueGrid()
-        self.signatures, self.pushes = Timeline(), Timeline()
+        self.signatures, self.pushes = Timeline("Nobody has signed yet"), Timeline("Not deployed yet")
         self.visit = button("Open dossier", tip="Review and sign this release")
         self.visit.clicked.connect(self._open_dossier)
         self.origin = button("Lineage")
@@ -86,7 +89,7 @@ class View(Page):
         self.states.loading()
         self.model.releases(self._show)
         self.model.targets(self._show_targets)
-        self.model.deployments(self._show_deployments)
+        self.model.users(self._show_people)
 
     def open_item(self, item: str) -> None:
         self._wanted = item
@@ -106,12 +109,20 @@ class View(Page):
             self.releases.choose_first()
 
     def _show_targets(self, frame: pl.DataFrame) -> None:
-        self.targets.show_frame(frame, key="name")
+        self.targets.show_frame(frame, TARGETS, key="name")
         self.tabs.setTabText(2, f"Targets ({frame.height})")
 
     def _show_deployments(self, frame: pl.DataFrame) -> None:
-        self.deployments.show_frame(frame)
+        self.deployments.show_frame(self._named(frame), DEPLOYMENTS)
         self.tabs.setTabText(1, f"Deployments ({frame.height})")
+
+    def _named(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Names instead of user ids, once they are known."""
+        return frame.with_columns(pl.col("by").replace(self._people)) if "by" in frame.columns else frame
+
+    def _show_people(self, frame: pl.DataFrame) -> None:
+        self._people = dict(frame.select("user", "name").iter_rows())
+        self.model.deployments(self._show_deployments)
 
     def _choose(self, chosen: dict[str, Any]) -> None:
         self._wanted = str(chosen["release"])
@@ -125,8 +136,8 @@ class View(Page):
             [
                 ("Model", f"{dossier.get('model')} version {dossier.get('version')}"),
                 ("Environment", str(dossier.get("environment"))),
-                ("Author", str(dossier.get("author_person"))),
-                ("Proposed", fmt.when(dossier.get("proposed_at"))),
+                ("Author", str(answer.get("author_name") or dossier.get("author_person"))),
+                ("Proposed", f"{fmt.when(dossier.get('proposed_at'))} UTC"),
                 ("Policy", str(dossier.get("policy"))),
                 ("Replaces", str(dossier.get("previous") or "nothing")),
             ]
@@ -135,18 +146,12 @@ class View(Page):
             [
                 ("Dossier", str(answer.get("dossier_digest") or "–")),
                 ("Payload", str(dossier.get("payload") or "–")),
-                ("Package", str(answer.get("package_digest") or "–")),
+                ("Package", str(answer.get("package_digest") or "not built yet")),
+                ("Package size", fmt.size(answer.get("package_bytes"))),
             ]
         )
         self.signatures.show_items(_signature(one) for one in answer.get("sign_offs") or [])
-        self.pushes.show_items(
-            Happening(
-                str(d.get("state")),
-                f"{d.get('target')}: {d.get('state')}",
-                fmt.when(d.get("at") or d.get("started_at")),
-            )
-            for d in answer.get("deployments") or []
-        )
+        self.pushes.show_items(_push(d) for d in reversed(answer.get("deployments") or []))
 
     def _open_dossier(self) -> None:
         self.go.emit("approvals", self._wanted)
@@ -157,11 +162,18 @@ class View(Page):
 
 def _signature(one: dict[str, Any]) -> Happening:
     meaning = "approved" if one.get("meaning") == "approve" else "rejected"
-    state = meaning if one.get("valid", True) else "invalid"
-    why = f"   no longer counts: {one.get('reason')}" if not one.get("valid", True) else ""
-    comment = f"   “{one['comment']}”" if one.get("comment") else ""
-    return Happening(
-        state,
-        f"{one.get('signer_name') or one.get('signer')} {meaning}{comment}",
-        f"{fmt.when(one.get('signed_at'))}{why}",
-    )
+    valid = one.get("valid", True)
+    lines = [f"“{one['comment']}”"] if one.get("comment") else []
+    until = f", counts until {fmt.day(one.get('expires_at'))}" if one.get("expires_at") else ""
+    lines.append(fmt.when(one.get("signed_at")) + (until if valid else f", does not count: {one.get('reason')}"))
+    who = one.get("signer_name") or one.get("signer")
+    return Happening(meaning if valid else "invalid", f"{who} {meaning}", "\n".join(lines))
+
+
+def _push(one: dict[str, Any]) -> Happening:
+    """A deployment: where, how, how long, and what the target said afterwards."""
+    status = one.get("status") or {}
+    ready = "ready" if status.get("ready") else "not ready"
+    steps = ", ".join(str(step.get("step")) for step in one.get("steps") or [])
+    text = f"{one.get('target')}: {ready} after {fmt.seconds(one.get('seconds'))}"
+    return Happening("done" if status.get("ready") else "failed", text, f"{steps}\n{fmt.when(one.get('at'))}")
