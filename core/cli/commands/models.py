@@ -62,8 +62,9 @@ def list_runs(
     options: Options = context.obj
     with client(options) as held:
         frame = held.ask("runs")
+    title = f"Runs where {where}" if where else "Runs"
     columns = ["run", "name", "roc_auc", "validate_auc", "brier", "seconds", "author", "model"]
-    listing(options, _kept(frame, where) if where else frame, columns, "Runs")
+    listing(options, _kept(frame, where) if where else frame, columns, title)
 
 
 def _kept(frame: pl.DataFrame, where: str) -> pl.DataFrame:

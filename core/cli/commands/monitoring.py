@@ -232,7 +232,12 @@ def list_schedules(context: typer.Context) -> None:
     """All schedules."""
     options: Options = context.obj
     with client(options) as held:
-        options.printer.value(held.ask("schedules"), "Schedules")
+        found = held.ask("schedules")
+    if options.as_json:
+        options.printer.value(found)
+        return
+    names = ("name", "cron", "operation", "request", "state")
+    output.rows(names, [[row[name] for name in names] for row in found], "Schedules")
 
 
 def add_schedule(

@@ -1,0 +1,84 @@
+"""data and features: what people and scripts see of tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+
+def test_lists_are_tables_for_people_and_one_document_for_scripts(run: Any) -> None:
+    people = run("data", "list")
+    assert people.code == 0
+    assert "orders_features" in people.out
+    tables = {row["table"]: row for row in run("data", "list", "--json").json}
+    assert tables["orders"]["rows"] == 2000
+    assert tables["orders"]["checks_warned"] == 1
+
+
+def test_one_snapshot_by_table_and_by_the_beginning_of_its_id(run: Any) -> None:
+    found = run("--json", "data", "show", "orders").json
+    assert run("--json", "data", "show", found["snapshot"][:9]).json == found
+    assert "in_set(colour)" in run("data", "show", "orders").out
+    columns = {item["name"]: item for item in run("--json", "data", "profile", "orders").json["columns"]}
+    assert columns["colour"]["distinct"] == 3
+
+
+def test_an_unknown_table_is_wrong_input_in_words_and_in_json(run: Any) -> None:
+    people = run("data", "show", "nothing")
+    assert (people.code, people.out) == (2, "")
+    assert "✗" in people.err
+    script = run("--json", "data", "show", "nothing")
+    assert script.code == 2
+    assert script.json["error"] == "NotFound"
+
+
+def test_validation_from_the_cache_and_of_a_bad_file(run: Any, workspace: Path, tmp_path: Path) -> None:
+    assert run("--json", "data", "validate", "orders").json["passed"] is True
+    bad = tmp_path / "bad.csv"
+    pl.read_csv(workspace / "project" / "orders.csv").with_columns(amount=-pl.col("amount")).write_csv(bad)
+    people = run("data", "validate", "orders", "--file", str(bad))
+    assert people.code == 1
+    assert "between(amount)" in people.out
+    assert run("--json", "data", "validate", "orders", "--file", str(bad)).json["passed"] is False
+    assert run("data", "validate", "orders", "--file", str(tmp_path / "none.csv")).code == 2
+    assert run("data", "validate", "planets", "--file", str(bad)).code == 2
+
+
+def test_proposal_and_sheet_are_text_that_can_be_kept(run: Any) -> None:
+    from ruamel.yaml import YAML
+
+    checks = YAML(typ="safe").load(run("data", "propose", "orders").out)["suites"]["orders"]["checks"]
+    assert {"kind": "unique", "columns": ["order"]} in checks
+    assert run("data", "sheet", "orders").out.startswith("# Data sheet: orders")
+
+
+def test_restore_writes_the_very_rows_and_diff_sees_none(run: Any, tmp_path: Path) -> None:
+    restored = run("--json", "data", "restore", "orders", str(tmp_path / "out")).json
+    assert pl.read_parquet(restored["file"]).height == 2000
+    same = run("--json", "data", "diff", "orders", "orders", "--key", "order").json
+    assert (same["rows_added"], same["rows_removed"], same["rows_changed"]) == (0, 0, 0)
+    assert run("data", "diff", "orders", "orders", "--key", "colour").code == 2
+
+
+def test_ingest_and_build_come_from_the_cache(run: Any) -> None:
+    for words in (("data", "ingest", "orders"), ("features", "build")):
+        steps = run("--json", *words).json["steps"]
+        assert all(step["cached"] for step in steps)
+    assert run("data", "ingest", "planets").code == 2
+
+
+def test_features_with_their_fill(run: Any) -> None:
+    features = {row["feature"]: row for row in run("--json", "features", "list").json}
+    assert features["amount"]["filled"] == 1.0
+    assert run("features", "show", "weather").code == 2
+    assert run("features", "parity", "latest").code == 2  # nothing was served
+
+
+def test_a_fresh_workspace_without_a_project(anywhere: Any, tmp_path: Path) -> None:
+    assert anywhere("--as", "founder", "init", str(tmp_path / "new")).code == 0
+    here = ("--workspace", str(tmp_path / "new"), "--json")
+    assert anywhere(*here, "data", "list").json == []
+    assert anywhere(*here, "features", "list").code == 2
+    assert anywhere("--workspace", str(tmp_path), "data", "list").code == 2
