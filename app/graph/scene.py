@@ -15,7 +15,8 @@ from app.theme.states import look_of, paint_glyph
 
 WIDTH, HEIGHT = 184.0, 50.0
 FAR = 0.22
-NEAR = 0.55
+NEAR = 0.5
+READABLE = 11.0  # pixels on the screen that a label should have
 
 
 @dataclass(frozen=True)
@@ -150,10 +151,11 @@ class GraphItem(QGraphicsItem):
         if look is not None:
             glyph = QRectF(box.right() - 26, box.top() + 18, 14, 14)
             paint_glyph(painter, look.glyph, glyph, QColor(colours.tone(look.tone).text))
-        smaller = max(0, round((1 / scale - 1) * 4))  # the type grows a little where the picture shrinks
-        room = QRectF(box.left() + 10, box.top() + 4, WIDTH - (40 if look else 20), 20)
-        self._words(painter, f"{item.kind.replace('_', ' ').capitalize()}{item.note}", room, colours.muted, smaller - 2)
-        self._words(painter, item.label, room.translated(0, 20), colours.text, smaller, bold=chosen)
+        larger = max(0, min(8, round(READABLE / scale) - style.theme().size))
+        note = item.note if larger < 3 else ""
+        room = QRectF(box.left() + 10, box.top() + 3, WIDTH - (38 if look else 18), 22)
+        self._words(painter, f"{item.kind.replace('_', ' ').capitalize()}{note}", room, colours.muted, larger - 2)
+        self._words(painter, item.label, room.translated(0, 22), colours.text, larger, bold=chosen)
 
     def _words(
         self, painter: QPainter, text: str, room: QRectF, colour: str, larger: int, *, bold: bool = False

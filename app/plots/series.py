@@ -88,10 +88,12 @@ def bar_chart(title: str, labels: list[str], values: object, x_title: str, y_tit
 def histogram(title: str, edges: object, counts: object, x_title: str) -> Chart:
     """Counts (n,) between edges (n + 1,)."""
     borders = floats(edges)
+    if len(borders) == 2 and borders[0] == borders[1]:  # one value only: a bar of its own
+        return bar_chart(title, [f"{borders[0]:g}"], counts, x_title, "rows")
     return Chart(title, x_title, "rows", [Series("rows", borders[:-1], floats(counts), "steps", borders[1:])])
 
 
 def reliability(title: str, predicted: object, observed: object) -> Chart:
     """Observed rate against mean prediction by bin; on the diagonal is calibrated (DeGroot and Fienberg, 1983)."""
-    shown = line("observed rate", predicted, observed, marks=True)
+    shown = line("observed", predicted, observed, marks=True)
     return Chart(title, "mean prediction", "observed rate", [shown], y_range=(0, 1), x_range=(0, 1), diagonal=True)

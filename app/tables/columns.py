@@ -16,7 +16,7 @@ Length = Callable[[Any], float]
 
 @dataclass(frozen=True)
 class Column:
-    """One visible column; ``kind`` is ``text``, ``number``, ``badge``, ``mono`` or ``bar``.
+    """One visible column; ``kind`` is ``text``, ``number``, ``badge``, ``time``, ``mono`` or ``bar``.
 
     A ``bar`` column needs ``length``: the value's place from 0 to 1, and ``mark``: the place of its limit.
     """
@@ -57,7 +57,7 @@ def column_for(name: str, dtype: pl.DataType, title: str = "") -> Column:
         text, kind = _BY_NAME[name]
         return Column(name, heading, text, kind)
     if name.endswith("_at") or dtype.is_temporal():
-        return Column(name, heading, fmt.when)
+        return Column(name, heading, fmt.when, "time")
     if dtype.is_numeric():
         return Column(name, heading, fmt.number, "number")
     return Column(name, heading)

@@ -38,7 +38,7 @@ def score(value: float | None) -> str:
 
 def interval(low: float | None, high: float | None) -> str:
     """A confidence interval."""
-    return "" if low is None or high is None else f"95 % interval {low:.3f} to {high:.3f}"
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f} (95 %)"
 
 
 def between(low: float | None, high: float | None) -> str:

@@ -17,7 +17,7 @@ from app.theme.states import look_of
 from app.widgets.badge import badge_width
 
 LOOKED_AT = 60
-NARROWEST = 96
+NARROWEST = 72
 
 
 class Table(QTableView):
@@ -106,6 +106,7 @@ class Table(QTableView):
             return False
         self._quiet = quiet
         self.selectRow(values.index(value))
+        self.scrollTo(model.index(values.index(value), 0), QAbstractItemView.ScrollHint.PositionAtCenter)
         self._quiet = False
         return True
 

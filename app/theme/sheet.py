@@ -55,6 +55,11 @@ QPushButton[kind="quiet"], QToolButton {{ border: 1px solid transparent; backgro
   padding: 0 8px; border-radius: 6px; min-height: 26px; }}
 QPushButton[kind="quiet"]:hover, QToolButton:hover {{ background: {p.hover}; color: {p.text}; }}
 QPushButton[kind="quiet"]:focus, QToolButton:focus {{ border-color: {p.accent}; }}
+QPushButton[kind="tiny"] {{ border: 1px solid transparent; background: transparent; padding: 0 4px; border-radius: 4px;
+  min-height: 16px; max-height: 16px; }}
+QPushButton[kind="tiny"]:hover {{ background: {p.hover}; }}
+QPushButton[kind="tiny"]:focus {{ border-color: {p.accent}; }}
+QPushButton[kind="small"] {{ padding: 0 10px; min-height: 24px; max-height: 24px; }}
 QToolButton::menu-indicator {{ image: none; }}
 
 QLineEdit, QPlainTextEdit, QComboBox, QSpinBox {{ background: {p.surface}; color: {p.text};

@@ -23,7 +23,7 @@ _TABLE = {
         "check",
     ): "ok passed valid verified succeeded finished done approved approve completed champion live healthy "
     "resolved closed active serving ready fresh fired_resolved promoted committed allowed deployed production met "
-    "better packaged",
+    "better packaged opened",
     ("warn", "triangle"): "warn warning warned degraded drifted drift stale acknowledged partial unverified challenger "
     "expiring paused held attention ticket worse quarantined",
     (
@@ -34,7 +34,7 @@ _TABLE = {
     ("info", "ring"): "running started in_progress pending proposed awaiting queued deploying canary shadow pushing "
     "in_review staged staging candidate signing added retrain propose",
     ("neutral", "dash"): "unknown none draft archived retired cancelled skipped idle superseded withdrawn expired "
-    "disabled never inactive empty waiting same log too_small note removed",
+    "disabled never inactive empty waiting unopened same log too_small note removed",
 }
 _LOOKS = {state: (tone, glyph) for (tone, glyph), states in _TABLE.items() for state in states.split()}
 

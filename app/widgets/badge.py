@@ -65,3 +65,23 @@ class StateBadge(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         paint_badge(painter, QRectF(self.rect()), self._word, self._look.tone, self._look.glyph)
+
+
+class StateMark(QWidget):
+    """A state as its glyph alone, where a word stands beside it or would repeat itself."""
+
+    def __init__(self, state: object = "") -> None:
+        super().__init__()
+        self._look = look_of(state)
+        self.setFixedSize(18, 18)
+        self.setToolTip(self._look.word)
+        self.setAccessibleName(f"State: {self._look.word}")
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        style.themed(event, self)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        colour = style.current().tone(self._look.tone).text
+        paint_glyph(painter, self._look.glyph, QRectF(1, 1, 16, 16), QColor(colour))

@@ -53,8 +53,7 @@ class Digest(QWidget):
         self._value = value
         text = Label(f"{value.removeprefix('b3:')[:12]}…", "mono", select=True)
         self.setToolTip(value)
-        copy = button("", "quiet", picture="copy", tip="Copy the whole digest")
-        copy.setFixedSize(26, 20)
+        copy = button("", "tiny", picture="copy", tip="Copy the whole digest")
         copy.clicked.connect(self._copy)
         self.setLayout(row(text, copy, None, gap=4))
         self.setAccessibleName(value)

@@ -7,7 +7,7 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.widgets.badge import StateBadge
+from app.widgets.badge import StateMark
 from app.widgets.layout import button, clear, row
 from app.widgets.text import ElidedLabel, Label
 
@@ -30,17 +30,16 @@ class EvidenceList(QWidget):
             self._box.addLayout(self._line(piece, piece["id"] in seen))
 
     def _line(self, piece: dict[str, Any], done: bool) -> QHBoxLayout:
-        open_: QPushButton = button("Open again" if done else "Open", "quiet" if done else "plain")
+        open_: QPushButton = button("Open again" if done else "Open", "small")
         open_.setAccessibleName(f"Open {piece['kind']}")
         open_.setProperty("piece", [piece["kind"], piece["id"]])
         open_.clicked.connect(self._pressed)
-        open_.setMinimumWidth(92)
         kind = Label(str(piece["kind"]).replace("_", " ").capitalize(), "strong")
-        kind.setMinimumWidth(84)
+        kind.setMinimumWidth(80)
         what = ElidedLabel(str(piece.get("summary") or ""), "muted")
-        line = row(kind, what, StateBadge("passed" if done else "pending", "Opened" if done else "Not opened"), open_)
-        line.setSpacing(10)
-        line.setStretch(1, 1)
+        mark = StateMark("opened" if done else "unopened")
+        line = row(mark, kind, what, open_)
+        line.setStretch(2, 1)
         return line
 
     def _pressed(self) -> None:

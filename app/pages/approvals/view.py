@@ -49,8 +49,8 @@ FIGURES = [
 SLICES = [
     Column("slice", "Slice"),
     Column("rows", "Rows", fmt.number, "number"),
-    Column("difference", "ROC-AUC to the rest", fmt.signed, "number"),
-    Column("error", "Error to the rest", fmt.signed, "number"),
+    Column("difference", "AUC", fmt.signed, "number"),
+    Column("error", "Error rate", fmt.signed, "number"),
 ]
 PLACES = {"run": "experiments", "monitoring": "monitoring"}
 
@@ -70,8 +70,8 @@ class View(Page):
         self._dialog: PassphraseDialog | None = None
         self.queue = Table("Releases to sign")
         self.queue.chosen.connect(self._choose)
-        self.queue.setMinimumWidth(232)
-        content = self.split(Card("Queue").add(self.queue), self._dossier(), sizes=(2, 7))
+        self.queue.setMinimumWidth(204)
+        content = self.split(Card("Queue").add(self.queue), self._dossier(), sizes=(1, 5))
         self.build(
             content,
             EmptyState(
@@ -111,7 +111,7 @@ class View(Page):
         right = column(
             Card("Changes since the previous release").add(self.changes),
             Card("Signatures").add(self.signatures),
-            Card("Slices that stand out", "worse than the rest beyond chance").add(self.slices),
+            Card("Slices that stand out", "difference to the rest").add(self.slices),
             Card("Further figures", "95 % intervals").add(self.more),
             Card("Request").add(self.facts),
             None,
@@ -181,7 +181,7 @@ class View(Page):
         )
         self._show_request(answer, dossier)
         self._show_gates(dossier.get("gates") or [])
-        self.changes.setText("\n".join(f"• {change_text(c)}" for c in dossier.get("changes") or []) or "None.")
+        self.changes.setText("\n".join(f"• {c}" for c in dossier.get("changes") or []) or "None.")
         self.signatures.show_items(signature(one) for one in answer.get("sign_offs") or [])
         self._show_figures(answer, dossier)
         self._judge()
@@ -324,8 +324,3 @@ def signature(one: dict[str, Any]) -> Happening:
     lines.append(f"{fmt.when(one.get('signed_at'))}{until if valid else reason}")
     who = one.get("signer_name") or one.get("signer")
     return Happening(meaning if valid else "invalid", f"{who} {meaning}", "\n".join(lines))
-
-
-def change_text(change: object) -> str:
-    """A change as the dossier words it, with its digests cut to what can be compared by eye."""
-    return str(change).replace("_", " ")

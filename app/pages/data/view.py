@@ -79,7 +79,7 @@ class View(Page):
         self.rows = Table("Rows of the snapshot")
         self.facts = KeyValueGrid()
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.split(self.columns, self.chart, sizes=(3, 2)), "Profile")
+        self.tabs.addTab(self.split(self.columns, self.chart, sizes=(2, 1)), "Profile")
         self.tabs.addTab(self.checks, "Checks")
         self.tabs.addTab(self.leaks, "Leak tests")
         self.tabs.addTab(self.rows, "Rows")
@@ -133,7 +133,7 @@ class View(Page):
     def _show_snapshot(self, answer: dict[str, Any]) -> None:
         self._profile = answer.get("profile") or {}
         self.columns.show_frame(profile_frame(self._profile), PROFILE, key="column")
-        self.columns.choose_first()
+        self._choose_column()
         if not self._profile:
             self.chart.show_chart(Chart("", "", "", [], nothing="This table was not profiled"))
         checks = checks_frame(answer.get("validation") or {})
@@ -144,6 +144,13 @@ class View(Page):
         self.tabs.setTabText(2, f"Leak tests ({leaks.height})")
         self.facts.show_pairs(facts_of(answer))
         self._show_rows(answer)
+
+    def _choose_column(self) -> None:
+        """Keep the column that was chosen, else the first with more than one value."""
+        for column in self._profile.get("columns") or []:
+            if (column.get("distinct") or 0) > 1 and not self.columns.current():
+                self.columns.select("column", column["name"])
+        self.columns.choose_first()
 
     def _show_rows(self, answer: dict[str, Any]) -> None:
         name = self._wanted

@@ -189,7 +189,7 @@ class View(Page):
             self.tabs.setTabText(2, f"Groups by {fairness.get('feature')}")
         self._show_threshold(report)
         self.describe(
-            f"{report.get('name')} on {fmt.number(report.get('rows'))} rows, {fmt.day(report.get('first_prediction'))} "
+            f"{fmt.number(report.get('rows'))} rows, {fmt.day(report.get('first_prediction'))} "
             f"to {fmt.day(report.get('last_prediction'))}"
         )
         self.states.full()
@@ -221,9 +221,7 @@ class View(Page):
         x = [b.get("score") for b in bins]
         shown = reliability("Calibration", x, [b.get("observed") for b in bins])
         if any(b.get("low") is not None for b in bins):
-            shown.series.insert(
-                0, band("95 % interval", x, [b.get("low") for b in bins], [b.get("high") for b in bins])
-            )
+            shown.series.insert(0, band("95 %", x, [b.get("low") for b in bins], [b.get("high") for b in bins]))
         self.calibration.show_chart(shown)
 
     def _show_threshold(self, report: dict[str, Any]) -> None:

@@ -26,11 +26,11 @@ def _seconds(value: Any) -> str:
 
 LEDGER = [
     Column("seq", "#", fmt.number, "number"),
-    Column("at", "When (UTC)", _seconds),
+    Column("at", "When (UTC)", _seconds, "time"),
     Column("actor", "Who"),
     Column("outcome", "Outcome", kind="badge"),
-    Column("summary", "Summary"),
     Column("kind", "What"),
+    Column("summary", "Summary"),
     Column("subject", "Subject"),
 ]
 
@@ -50,7 +50,7 @@ PEOPLE = [
     Column("full_name", "Full name"),
     Column("roles", "Roles"),
     Column("key", "Signing key", kind="mono"),
-    Column("created_at", "Since (UTC)", fmt.when),
+    Column("created_at", "Since (UTC)", fmt.when, "time"),
 ]
 
 
@@ -83,7 +83,7 @@ class View(Page):
         box.addLayout(line)
         detail = Card("Entry").add(self.entry)
         detail.body.addStretch(1)
-        box.addWidget(self.split(self.entries, detail, sizes=(7, 3)), 1)
+        box.addWidget(self.split(self.entries, detail, sizes=(3, 1)), 1)
         self.tabs = QTabWidget()
         self.tabs.addTab(ledger, "Ledger")
         self.tabs.addTab(self.people, "People")

@@ -27,6 +27,7 @@ def tidy(node: dict[str, Any]) -> dict[str, Any]:
     """A node with a short label: what it is called, and its size beside its kind."""
     label, _, size = str(node.get("label") or node["id"]).partition(" · ")
     name, _, trainer = label.partition(" (")
+    label, name = (text.removeprefix("Release ").removeprefix("Package ").removeprefix("On ") for text in (label, name))
     same = trainer.removesuffix(")") == name
     return {**node, "label": name if same else label, "note": f" · {size}" if size else ""}
 

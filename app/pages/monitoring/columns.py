@@ -44,19 +44,19 @@ DECISIONS = [
     Column("action", "Decided", kind="badge"),
     Column("on", "Because of"),
     Column("reason", "Reason"),
-    Column("as_of", "As of (UTC)", fmt.when),
-    Column("at", "Recorded (UTC)", fmt.when),
+    Column("as_of", "As of (UTC)", fmt.when, "time"),
+    Column("at", "Recorded (UTC)", fmt.when, "time"),
 ]
 INCIDENTS = [
     Column("state", "State", kind="badge"),
     Column("title", "Incident"),
     Column("severity", "Severity", kind="badge"),
     Column("breaches", "Breaches", fmt.number, "number"),
-    Column("opened_at", "Opened (UTC)", fmt.when),
+    Column("opened_at", "Opened (UTC)", fmt.when, "time"),
 ]
 ALERTS = [
     Column("severity", "Severity", kind="badge"),
     Column("headline", "What"),
     Column("count", "Times", fmt.number, "number"),
-    Column("at", "Last (UTC)", fmt.when),
+    Column("at", "Last (UTC)", fmt.when, "time"),
 ]

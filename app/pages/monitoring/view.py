@@ -121,7 +121,7 @@ class View(Page):
         system = answer.get("system") or {}
         service.say(
             fmt.share(system.get("availability")),
-            f"{fmt.number(system.get('requests'))} requests, p99 {fmt.milliseconds(system.get('p99_ms'))}",
+            f"p99 {fmt.milliseconds(system.get('p99_ms'))}, {fmt.number(system.get('requests'))} requests",
         )
         alarms = [one for one in drift if one.get("alarm")]
         worst = f"most: {alarms[0]['column']}" if alarms else "nothing moved beyond chance"
@@ -140,7 +140,7 @@ class View(Page):
         if worst is None:
             figure.say("–", "no served row was compared yet")
             return
-        note = f"{fmt.number(rows)} rows, largest difference {worst:.2g}"
+        note = f"over {fmt.number(rows)} rows"
         figure.say("equal" if worst == 0 else f"{worst:.1e}", note, "ok" if worst < 1e-5 else "failed")
 
     def _show_quality(self, windows: list[dict[str, Any]]) -> None:

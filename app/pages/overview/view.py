@@ -97,12 +97,8 @@ class View(Page):
             return
         self.champion.say(
             f"{champion['model']} v{champion['version']}",
-            f"{champion.get('candidate')}, "
-            + (
-                f"on {champion['target']} since {fmt.when(champion['since'])}"
-                if champion.get("target")
-                else "not deployed"
-            ),
+            f"{champion.get('candidate')} "
+            + (f"on {champion['target']}" if champion.get("target") else "not deployed"),
             str(champion.get("stage") or ""),
         )
         self.quality.say(fmt.score(champion.get("auc")), fmt.interval(champion.get("low"), champion.get("high")))

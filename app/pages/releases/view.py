@@ -21,13 +21,11 @@ from app.widgets.timeline import Happening, Timeline
 
 RELEASES = {
     "release": "Release",
-    "model": "Model",
-    "version": "Version",
+    "what": "Model",
     "state": "State",
     "signed": "Signed",
     "environment": "Environment",
-    "author": "Author",
-    "proposed_at": "Proposed",
+    "proposed_at": "Proposed (UTC)",
 }
 DEPLOYMENTS = {"target": "Target", "release": "Release", "at": "When", "strategy": "How", "seconds": "Took", "by": "By"}
 TARGETS = {"name": "Target", "state": "State", "environment": "Environment", "release": "Runs", "url": "Reached at"}
@@ -103,7 +101,8 @@ class View(Page):
         waiting = frame.filter(pl.col("state").is_in(AWAITING)).height
         self.describe(f"{frame.height} releases" + (f", {waiting} waiting for signatures" if waiting else ""))
         signed = pl.format("{} of {}", "approvals", "approvals_needed").alias("signed")
-        self.releases.show_frame(frame.with_columns(signed), RELEASES, key="release")
+        named = pl.format("{} v{}", "model", "version").alias("what")
+        self.releases.show_frame(frame.with_columns(signed, named), RELEASES, key="release")
         self.states.full()
         if not (self._wanted and self.releases.select("release", self._wanted)):
             self.releases.choose_first()
