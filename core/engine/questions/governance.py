@@ -112,9 +112,16 @@ def blob_owners(engine: Engine) -> dict[str, str]:
     with engine.workspace.database.reading() as session:
         for table, blobs_of in BLOBS_OF.items():
             for row in session.exec(select(table)):
-                for digest in blobs_of(row):
+                for digest in _named_by(row, blobs_of):
                     out.setdefault(digest, f"{table.__tablename__} {row.id}")
     return out
+
+
+def _named_by(row: Fact, blobs_of: Callable[[Any], list[str]]) -> list[str]:
+    try:
+        return [name for name in blobs_of(row) if isinstance(name, str)]
+    except (KeyError, TypeError, AttributeError):  # somebody changed the row: verification names it
+        return []
 
 
 @question("users")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from core.kernel.errors import InputError
+from core.kernel.errors import InputError, SystemFault
 
 HEAD = "0001"
+EARLIER: tuple[str, ...] = ()  # versions that can be brought to HEAD
 
 
 def current_version(connection: Connection) -> str | None:
@@ -28,6 +29,7 @@ def upgrade(connection: Connection) -> bool:
 
     Raises:
         InputError: when the store was written by a newer Plimsoll.
+        SystemFault: when it names a version that never was.
     """
     found = current_version(connection)
     if found == HEAD:
@@ -36,6 +38,11 @@ def upgrade(connection: Connection) -> bool:
         raise InputError(
             f"This workspace was written by a newer Plimsoll (schema {found}, this one knows {HEAD})",
             remedy="Open it with that version.",
+        )
+    if found is not None and found not in EARLIER:
+        raise SystemFault(
+            f"The store names the schema version {found}, which never was",
+            remedy="Restore the workspace from a backup.",
         )
     from alembic import command
     from alembic.config import Config
