@@ -6,15 +6,16 @@ All aggregates of a suite are collected in one go; only checks that fail pay for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 
 from core.contract.expressions import first_line
-from core.contract.rules import Bound, Rule, Tables, check_name, compile_check, seconds_of
+from core.contract.rules import Bound, Rule, Tables, check_name, compile_check
 from core.contract.schema import Check, CheckResult, Failure, ValidationReport
 from core.kernel.clock import SystemClock, utc_text
+from core.kernel.durations import span
 from core.kernel.errors import InputError, Problem
 
 __all__ = ["MASK", "check_name", "run_checks"]
@@ -166,7 +167,7 @@ def _age(rule: Rule, newest: datetime | date | None, now: datetime) -> tuple[int
     if not isinstance(newest, datetime):
         newest = datetime(newest.year, newest.month, newest.day, tzinfo=UTC)
     newest = newest if newest.tzinfo else newest.replace(tzinfo=UTC)
-    limit = timedelta(seconds=seconds_of(str(rule.check.max_age)))
+    limit = span(str(rule.check.max_age))
     return int(now - newest > limit), f"newest {utc_text(newest)}"
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 import polars as pl
 
 from core.contract.expressions import first_line, parse_expression, roots
 from core.contract.schema import Check
+from core.kernel.durations import span
 from core.kernel.errors import InputError, Problem
 
 Tables = Mapping[str, pl.LazyFrame]
@@ -27,7 +26,6 @@ _NEEDS: dict[str, tuple[int, str]] = {
     "references": (1, "one column"),
     "fresh": (1, "one time column"),
 }
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -75,18 +73,6 @@ def check_name(check: Check) -> str:
     elif check.kind == "type":
         inside += f": {check.type}"
     return f"{check.kind}({inside})" + (f" where {check.where}" if check.where else "")
-
-
-def seconds_of(duration: str) -> int:
-    """``90m`` in seconds.
-
-    Raises:
-        InputError: for anything but a whole number and s, m, h or d.
-    """
-    found = re.fullmatch(r"(\d+)([smhd])", duration)
-    if not found:
-        raise InputError(f"{duration!r} is not a duration", remedy="Write a whole number and s, m, h or d: 36h")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def definition_problems(check: Check) -> list[Problem]:
@@ -305,7 +291,7 @@ def _row_count(rule: Rule) -> Rule:
 
 
 def _fresh(rule: Rule) -> Rule:
-    age = timedelta(seconds=seconds_of(str(rule.check.max_age)))
+    age = span(str(rule.check.max_age))
     rule = replace(rule, expected=f"newest at most {age} old", settled=_wrong_types(rule, ("time", "date")))
     return rule if rule.settled else replace(rule, value=pl.col(rule.check.columns[0]).filter(rule.scope).max())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from core.features.expressions import span
 from core.features.views import features_of
+from core.kernel.durations import span
 from core.kernel.errors import InputError
 from core.project.schema import FeatureView
 

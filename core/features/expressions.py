@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import polars as pl
 
 from core.contract.expressions import first_line, parse_expression
+from core.kernel.durations import span
 from core.kernel.errors import InputError
 
 UTC_TIME = pl.Datetime("us", "UTC")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def expression(sql: str, where: str) -> pl.Expr:
@@ -27,11 +26,6 @@ def expression(sql: str, where: str) -> pl.Expr:
 def columns_read(sql: str, where: str) -> list[str]:
     """The columns that an expression reads, sorted."""
     return sorted(set(expression(sql, where).meta.root_names()))
-
-
-def span(duration: str) -> timedelta:
-    """``'90m'`` as a time span."""
-    return timedelta(seconds=int(duration[:-1]) * SECONDS[duration[-1]])
 
 
 def as_utc(column: str) -> pl.Expr:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from core.features.expressions import as_utc, expression, round_up, span
+from core.features.expressions import as_utc, expression, round_up
+from core.kernel.durations import span
 from core.kernel.errors import InputError, Problem
 from core.project.schema import FeatureView
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 from core.kernel.errors import InputError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -13,7 +16,12 @@ def parse_duration(text: str) -> int:
     Raises:
         InputError: when it is none.
     """
-    number, unit = text[:-1], text[-1:]
-    if unit not in SECONDS or not number.isdigit():
-        raise InputError(f"{text!r} is not a duration", remedy="Write a whole number and s, m, h or d, e.g. 3h.")
-    return int(number) * SECONDS[unit]
+    found = re.fullmatch(r"([0-9]+)([smhd])", text)
+    if not found:
+        raise InputError(f"{text!r} is not a duration", remedy="Write a whole number and s, m, h or d: 36h")
+    return int(found[1]) * SECONDS[found[2]]
+
+
+def span(text: str) -> timedelta:
+    """A duration as a time span. Raises as :func:`parse_duration`."""
+    return timedelta(seconds=parse_duration(text))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.kernel.clock import parse_utc, utc_text
-from core.monitoring.objectives import duration
+from core.kernel.durations import span
 from core.monitoring.records import Action, Decision, PastAction, Signal, SignalKind
 from core.project.schema import Trigger
 
@@ -81,7 +81,7 @@ def _cooling(trigger: Trigger, last_actions: Sequence[PastAction], now: datetime
     if trigger.action == "log":
         return None
     past = [parse_utc(item.at) for item in last_actions if item.on == trigger.on and item.action == trigger.action]
-    until = max(past) + duration(trigger.cooldown) if past else now - timedelta(seconds=1)
+    until = max(past) + span(trigger.cooldown) if past else now - timedelta(seconds=1)
     return until if now < until else None
 
 

@@ -6,17 +6,12 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from core.kernel.durations import parse_duration
+from core.kernel.durations import span
 from core.measures.records import Estimate
 from core.measures.slo import ALERT_RULES, slo_status
 from core.monitoring.records import SloResult
 from core.monitoring.windows import in_window
 from core.project.schema import Slo
-
-
-def duration(text: str) -> timedelta:
-    """``7d`` as a time span."""
-    return timedelta(seconds=parse_duration(text))
 
 
 def slo_results(
@@ -45,11 +40,11 @@ def _quality(name: str, slo: Slo, auc: Estimate | None) -> SloResult:
 
 def _share(name: str, slo: Slo, log: pl.DataFrame, end: datetime, server_errors: int) -> SloResult:
     marked = log.select("event_time", _good(slo).alias("good"))
-    good, total = _count(marked, end, duration(slo.window))
+    good, total = _count(marked, end, span(slo.window))
     lost = server_errors if slo.indicator == "availability" else 0
     spans = {text for long, short, _, _ in ALERT_RULES for text in (long, short)}
     burning = {
-        text: _count(marked, end, duration(text)) for text in sorted(spans) if duration(text) <= duration(slo.window)
+        text: _count(marked, end, span(text)) for text in sorted(spans) if span(text) <= span(slo.window)
     }
     status = slo_status(good, total + lost, slo.objective, burning)
     return SloResult(
