@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 60_000
 SETTLED_MS = 120
-COLOURS = 256
+COLOURS, FREQUENT = 256, 128
 THEMES = ("light", "dark")
 SIZES = ((1280, 800), (1920, 1080))
 
@@ -60,17 +60,30 @@ def settle(bridge: Bridge, what: str, patience_ms: int = PATIENCE_MS) -> None:
 
 
 def with_palette(image: QImage) -> QImage:
-    """The image in its 256 most frequent colours, each other pixel in the nearest of them: a third of the bytes."""
+    """The image in 256 colours, a third of the bytes.
+
+    Half of them are the most frequent ones; the others are each the colour that is farthest from those
+    chosen before (Gonzalez, 1985), so that a small green badge stays green.
+    """
     image = image.convertToFormat(QImage.Format.Format_RGB32)
     width, height = image.width(), image.height()
     pixels = np.frombuffer(image.constBits(), dtype=np.uint32).reshape(height, width) & 0xFFFFFF
     colours, inverse, counts = np.unique(pixels, return_inverse=True, return_counts=True)
-    kept = colours[np.argsort(counts, kind="stable")[::-1][:COLOURS]]
-    parts = [np.stack([(c >> shift) & 255 for shift in (16, 8, 0)], axis=1).astype(np.int32) for c in (colours, kept)]
-    nearest = np.empty(len(colours), dtype=np.uint8)
-    for start in range(0, len(colours), 4096):
-        away = parts[0][start : start + 4096, None, :] - parts[1][None, :, :]
-        nearest[start : start + 4096] = (away * away).sum(axis=2).argmin(axis=1)
+    parts = np.stack([(colours >> shift) & 255 for shift in (16, 8, 0)], axis=1).astype(np.int32)
+    order = np.argsort(counts, kind="stable")[::-1]
+    chosen, nearest, away = (
+        list(order[:FREQUENT]),
+        np.zeros(len(colours), dtype=np.uint8),
+        np.full(len(colours), 1 << 30),
+    )
+    for place in range(min(COLOURS, len(colours))):
+        if place >= len(chosen):
+            chosen.append(away.argmax())
+        step = parts - parts[chosen[place]]
+        new = (step * step).sum(axis=1)
+        nearest[new < away] = place
+        away = np.minimum(away, new)
+    kept = colours[chosen]
     indexed = np.ascontiguousarray(nearest[inverse].reshape(height, width))
     made = QImage(indexed.data, width, height, width, QImage.Format.Format_Indexed8)
     made.setColorTable([int(c) | 0xFF000000 for c in kept])

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from PySide6.QtCore import Qt, SignalInstance
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.actions import COMMANDS, PAGES
 from app.bridge import Bridge
 from app.pages.approvals.model import obstacle
-from app.pictures import render_pages, settle
+from app.pictures import settle
 from app.shell.memory import Memory
 from app.shell.window import Window
 from app.theme import style
 from app.widgets.badge import StateBadge
 from app.widgets.dialogs import ConfirmDialog, PassphraseDialog
+from app.widgets.login import LoginDialog
 
-from .fake import FakeClient
+from .fake import FakeClient, answers
 
 
 def open_window(qtbot: QtBot, tmp_path: Path, client: FakeClient) -> Window:
@@ -166,7 +167,7 @@ def test_approval_needs_evidence_then_passphrase(window: Window, client: FakeCli
     name, request = client.changed[-1]
     assert name == "release.sign"
     assert request["meaning"] == "approve"
-    assert len(request["evidence_opened"]) == 4
+    assert len(request["evidence_opened"]) == 9
     assert page._dialog is None
 
 
@@ -184,13 +185,73 @@ def test_rejection_needs_a_reason(window: Window) -> None:
     dialog.reject()
 
 
-def test_the_author_is_told_why_not() -> None:
-    answer = FakeClient()._release("rel-9d8c7b6a5f")
-    assert "proposed this release" in obstacle(answer, "mina", set())
-    assert "signed this release already" in obstacle(answer, "jo", set())
-    assert "4 of 4 left" in obstacle(answer, "ravi", set())
-    seen = {piece["id"] for piece in answer["dossier"]["evidence"]}
-    assert obstacle(answer, "ravi", seen) == ""
+def test_each_is_told_why_not() -> None:
+    answer = next(r for r in answers()["release"].values() if r["state"] == "proposed")
+    reviewer = {"roles": ["reviewer"]}
+
+    def why(name: str, opened: set[str], **me: object) -> str:
+        return obstacle(answer, {"user": f"user-{name}", "name": name, "person": name, **reviewer, **me}, opened)
+
+    assert "proposed this release" in why("ada", set())
+    assert "signed this release already" in why("katherine", set())
+    assert "role reviewer" in why("oscar", set(), roles=["operator"])
+    assert "9 of 9 left" in why("grace", set())
+    assert why("grace", {piece["id"] for piece in answer["dossier"]["evidence"]}) == ""
+    assert "nothing left to sign" in obstacle({**answer, "state": "deployed"}, reviewer, set())
+
+
+def test_evidence_opens_its_report(window: Window, client: FakeClient) -> None:
+    window.go("approvals")
+    settle(window.bridge, "approvals")
+    page = window.page("approvals")
+    evidence = page._answer["dossier"]["evidence"]
+    gates = next(piece for piece in evidence if piece["kind"] == "gates")
+    page._open_evidence("gates", gates["id"])
+    settle(window.bridge, "gates")
+    assert window._current == "evaluation"
+    judged = next(piece["id"] for piece in evidence if piece["kind"] == "evaluation")
+    assert ("evaluation", {"id": judged}) in client.asked
+    checks = next(piece for piece in evidence if piece["kind"] == "validation")
+    page._open_evidence("validation", checks["id"])
+    settle(window.bridge, "checks")
+    assert window._current == "data"
+    data = window.page("data")
+    assert data.tabs.tabText(data.tabs.currentIndex()).startswith("Checks")
+    assert data.snapshots.current()["table"] == checks["summary"].split(":")[0]
+
+
+def test_lineage_draws_alike_things_as_one(window: Window) -> None:
+    window.go("lineage")
+    settle(window.bridge, "lineage")
+    page = window.page("lineage")
+    kinds = page._rows["kind"].to_list()
+    assert "5 sources" in kinds
+    assert not set(kinds) & {"validation", "profile"}
+    group = page._rows.filter(pl.col("kind") == "5 sources")["id"][0]
+    page._focus(group)
+    assert page._rows["kind"].to_list().count("source") == 5
+    page.reports.setChecked(True)
+    assert any("validation" in kind for kind in page._rows["kind"].to_list())
+
+
+def test_login_is_asked_again_after_a_refusal(qtbot: QtBot) -> None:
+    dialog = LoginDialog(None, "grace")
+    qtbot.addWidget(dialog)
+    assert not dialog.go.isEnabled()
+    dialog.secret.setText("wrong")
+    with qtbot.waitSignal(dialog.entered) as caught:
+        dialog.go.click()
+    assert caught.args == ["grace", "wrong"]
+    assert dialog.secret.text() == ""
+    dialog.refuse("The passphrase does not open your key")
+    assert dialog.isEnabled()
+
+
+def test_an_unforeseen_answer_is_told(window: Window, client: FakeClient) -> None:
+    client.answers["monitoring"] = {"windows": "not a list", "slos": 3}
+    window.go("monitoring")
+    settle(window.bridge, "monitoring")
+    assert not window.message.isHidden()
 
 
 def test_confirmation_needs_name_and_reason(qtbot: QtBot) -> None:
@@ -225,14 +286,3 @@ def test_markup_is_shown_as_text(qtbot: QtBot) -> None:
     label = Label("<img src='file:///etc/passwd'>")
     qtbot.addWidget(label)
     assert label.textFormat() == Qt.TextFormat.PlainText
-
-
-def test_pictures_of_all_pages(qtbot: QtBot, tmp_path: Path, client: FakeClient) -> None:
-    paths = render_pages(client, tmp_path, themes=("dark",), sizes=((1280, 800),))
-    assert [p.name for p in paths] == [f"{page.id}-dark-1280x800.png" for page in PAGES]
-    for path in paths:
-        image = QImage(str(path))
-        assert image.size().toTuple() == (1280, 800)
-        colours = {image.pixel(x, y) for x in range(0, 1280, 7) for y in range(0, 800, 7)}
-        assert len(colours) > 20, path.name
-    assert not client.closed

@@ -48,7 +48,6 @@ FIGURES = [
 ]
 SLICES = [
     Column("slice", "Slice"),
-    Column("rows", "Rows", fmt.number, "number"),
     Column("difference", "AUC", fmt.signed, "number"),
     Column("error", "Error rate", fmt.signed, "number"),
 ]

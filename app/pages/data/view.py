@@ -41,6 +41,7 @@ PROFILE = [
     Column("highest", "Highest"),
     Column("mean", "Mean", fmt.number, "number"),
 ]
+VARIED = 60
 LEAKS = [
     Column("state", "State", kind="badge"),
     Column("test", "Test"),
@@ -146,9 +147,9 @@ class View(Page):
         self._show_rows(answer)
 
     def _choose_column(self) -> None:
-        """Keep the column that was chosen, else the first with more than one value."""
+        """Keep the column that was chosen, else the first with a distribution worth a look."""
         for column in self._profile.get("columns") or []:
-            if (column.get("distinct") or 0) > 1 and not self.columns.current():
+            if (column.get("distinct") or 0) > VARIED and not self.columns.current():
                 self.columns.select("column", column["name"])
         self.columns.choose_first()
 

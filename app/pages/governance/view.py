@@ -31,7 +31,6 @@ LEDGER = [
     Column("outcome", "Outcome", kind="badge"),
     Column("kind", "What"),
     Column("summary", "Summary"),
-    Column("subject", "Subject"),
 ]
 
 

@@ -60,7 +60,7 @@ class View(Page):
         self.reports.toggled.connect(self._draw)
         self.whole = button("Everything", tip="Leave the focus and show everything")
         self.whole.clicked.connect(self._leave_focus)
-        self.whole.hide()
+        self.whole.setEnabled(False)
         self.header_widgets = [self.reports, Label("Steps", "muted"), self.steps, self.whole, fit, self.twin]
         self.graph = GraphView()
         self.graph.chosen.connect(self._choose)
@@ -125,7 +125,7 @@ class View(Page):
             self.states.empty()
             return
         self._graph, self._kept = graph, {str(graph["centre"])} if graph.get("centre") else set()
-        self.whole.setVisible(self._node is not None)
+        self.whole.setEnabled(self._node is not None)
         self.states.full()
         self._draw()
 
