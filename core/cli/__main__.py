@@ -39,10 +39,8 @@ def options(
 def main() -> None:
     """Run a command; exit 0 done, 1 the answer is no, 2 wrong input, 3 refused, 4 a fault of the system."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    arguments = sys.argv[1:]
+    arguments = hoisted(sys.argv[1:])
     as_json = "--json" in arguments
-    if as_json:  # may stand anywhere on the line
-        arguments = ["--json", *(item for item in arguments if item != "--json")]
     try:
         code = app(args=arguments, prog_name="plimsoll", standalone_mode=False)
     except PlimsollError as error:
@@ -64,6 +62,23 @@ def main() -> None:
         output.failure(fault, as_json)
         code = SystemFault.exit_code
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def hoisted(arguments: list[str]) -> list[str]:
+    """The options of every command (--json, --as USER, --workspace DIR) may stand anywhere on the line."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--json" or word.startswith(("--as=", "--workspace=")):
+            first.append(word)
+        elif word in ("--as", "--workspace"):
+            first += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word == "--":
+            rest += [word, *words]
+        else:
+            rest.append(word)
+    return first + rest
 
 
 def _where_to_look(error: BaseException) -> str:

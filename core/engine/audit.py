@@ -67,11 +67,12 @@ def _agreed(dossier: Dossier | None) -> dict[str, Any]:
 
 
 def _snapshots(session: Session, version: ModelVersion) -> list[AuditSnapshot]:
-    ids = [*version.detail["snapshots"].values(), version.detail["training_set"]]
+    training_set = version.detail["training_set"]
+    ids = [*version.detail["snapshots"].values(), training_set]
     out = []
     for one in ids:
         row = session.get_one(Snapshot, one)
-        report = version.detail["validations"].get(row.name)
+        report = version.detail["leakage"] if one == training_set else version.detail["validations"].get(row.name)
         validation = session.get_one(Report, report).summary if report else ""
         out.append(
             AuditSnapshot(
