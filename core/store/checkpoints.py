@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from core.kernel.clock import utc_text
 from core.kernel.envelope import Envelope, sign_statement
-from core.store.ledger import Head, head
+from core.store.ledger import Head, head, signed
 from core.store.tables import LedgerCheckpoint
 
 CHECKPOINT_TYPE = "application/vnd.plimsoll.ledger-checkpoint+json"
@@ -23,6 +23,7 @@ def checkpoint(session: Session, workspace: str, key: Ed25519PrivateKey, at: dat
         statement: dict[str, Any] = {"workspace": workspace, "seq": top.seq, "hash": top.hash, "at": utc_text(at)}
         envelope = sign_statement(CHECKPOINT_TYPE, statement, key)
         session.add(LedgerCheckpoint(seq=top.seq, at=at, envelope=envelope.plain()))
+        signed(session, top.seq)
     return top
 
 

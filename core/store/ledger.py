@@ -21,6 +21,7 @@ from core.kernel.records import Record
 from core.store.tables import Fact, LedgerCheckpoint, LedgerEntry
 
 GENESIS = "0" * 64
+HEAD = "ledger head"
 
 
 class RowDigest(Record):
@@ -61,12 +62,26 @@ class Head(Record):
 
 
 def head(session: Session) -> Head:
-    """The newest entry, or the empty ledger's head."""
-    newest = session.exec(select(LedgerEntry).order_by(col(LedgerEntry.seq).desc()).limit(1)).first()
+    """The newest entry, or the empty ledger's head. Read once for a session: it sees one state of the store."""
+    known: Head | None = session.info.get(HEAD)
+    if known is None:
+        known = session.info[HEAD] = _read_head(session)
+    return known
+
+
+def signed(session: Session, seq: int) -> None:
+    """Take note that the session adds a checkpoint of entry ``seq``."""
+    session.info[HEAD] = head(session).model_copy(update={"checkpoint": seq})
+
+
+def _read_head(session: Session) -> Head:
+    checkpoints = select(func.coalesce(func.max(LedgerCheckpoint.seq), 0)).scalar_subquery()
+    query = select(LedgerEntry.seq, LedgerEntry.hash, LedgerEntry.at, checkpoints)
+    newest = session.exec(query.order_by(col(LedgerEntry.seq).desc()).limit(1)).first()
     if newest is None:
         return Head(seq=0, hash=GENESIS, at="")
-    signed = session.exec(select(func.max(LedgerCheckpoint.seq))).one() or 0
-    return Head(seq=newest.seq, hash=newest.hash, at=utc_text(newest.at), checkpoint=signed)
+    seq, digest, at, checkpoint = newest
+    return Head(seq=seq, hash=digest, at=utc_text(at), checkpoint=checkpoint)
 
 
 def moment(session: Session, now: datetime) -> datetime:
@@ -122,6 +137,7 @@ def append(
         hash=link(last.hash, text),
     )
     session.add(entry)
+    session.info[HEAD] = Head(seq=body.seq, hash=entry.hash, at=body.at, checkpoint=last.checkpoint)
     return entry
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PLIMSOLL = str(Path(sys.executable).with_name("plimsoll"))
 STAGES = (
@@ -94,7 +94,7 @@ def command(prefix: list[str], arguments: list[str], limit_s: float = 60) -> sub
 
 def demo(root: Path, prefix: list[str], trace: Path | None = None) -> Walk:
     """Run the demo on ``root`` and read its table."""
-    done = command(prefix, ["--json", "demo", str(root), "--no-window"], limit_s=400)
+    done = command(prefix, ["--json", "demo", str(root), "--no-window"], limit_s=600)
     assert done.returncode == 0, done.stderr[-6000:]
     stages = {line["stage"]: line for line in json.loads(done.stdout)["stages"]}
     return Walk(root, done.returncode, stages, done.stderr, trace.read_text(errors="replace") if trace else None)

@@ -12,7 +12,8 @@ from core.engine.actors import ENGINE
 from core.engine.context import Context, Done
 from core.engine.projects import newest_version
 from core.engine.registry import operation
-from core.kernel.errors import InputError
+from core.features.static_leaks import static_leaks
+from core.kernel.errors import InputError, Refused
 from core.kernel.records import Record
 from core.project.load import load_project
 from core.store.tables import Decision, PipelineRun, ProjectVersion
@@ -45,8 +46,19 @@ class Retrain(Record):
 
 @operation("project.load", "project.load", LoadProject)
 def load(context: Context, request: LoadProject) -> Done:
-    """Validate the project's file whole and store it; an unchanged file is not stored twice."""
+    """Validate the project's file whole and store it; an unchanged file is not stored twice.
+
+    Raises:
+        Refused: for leaks that the file alone shows. Those that only the data shows stop the pipeline later.
+    """
     loaded = load_project(Path(request.path))
+    leaks = static_leaks(loaded.project)
+    if leaks:
+        raise Refused(
+            f"{loaded.path.name} lets the future into training: {len(leaks)} leak{'s' if len(leaks) > 1 else ''}",
+            where=str(loaded.path),
+            problems=leaks,
+        )
     known = context.session.exec(_same_digest(loaded.digest, str(loaded.path))).first()
     if known is not None:
         return Done(subject=known.id, summary=f"{loaded.project.project}: unchanged", result={"version": known.id})
