@@ -213,6 +213,9 @@ def keep_collection(context: Context, outcome: JobOutcome) -> Done:
         blob=blob,
         columns=dict.fromkeys(value["columns"], ""),
     )
+    deployment = newest_deployment(session, target)
+    if deployment is not None:
+        context.edge(deployment.id, snapshot.id, "served")
     row = context.add(
         Collection, "col", target=target, snapshot=snapshot.id, rows=value["rows"], offsets=value["offsets"]
     )
@@ -221,6 +224,12 @@ def keep_collection(context: Context, outcome: JobOutcome) -> Done:
         summary=f"{target}: {value['rows']:,} predictions",
         result={"collection": row.id, "rows": value["rows"], "more": value["more"], "snapshot": snapshot.id},
     )
+
+
+def newest_deployment(session: Session, target: str) -> Deployment | None:
+    """What was brought to a target last."""
+    query = select(Deployment).where(Deployment.target == target).order_by(col(Deployment.created_at).desc())
+    return session.exec(query).first()
 
 
 def offsets_of(session: Session, target: str) -> dict[str, int]:

@@ -127,13 +127,16 @@ def start_analyse(context: Context, request: Analyse) -> Done:
         "training_set": session.get_one(Snapshot, champion.detail["training_set"]).blob,
         "run_predictions": run.artefacts["predictions"],
     }
+    used: list[str] = []
     for kind in ("predictions", "labels"):
         rows = session.exec(select(Snapshot).where(Snapshot.kind == kind).order_by(col(Snapshot.created_at))).all()
         inputs |= {f"{kind}:{number:06d}": row.blob for number, row in enumerate(rows)}
+        used += [row.id for row in rows]
     if not any(name.startswith("predictions:") for name in inputs):
         raise NotFound("No predictions were collected yet", remedy="Run `plimsoll monitor collect TARGET` first.")
     params = {
         "model": champion.id,
+        "snapshots": used,
         "since": request.since,
         "until": request.until,
         "as_of": request.as_of or utc_text(context.now),
@@ -156,7 +159,9 @@ def keep_analysis(context: Context, outcome: JobOutcome) -> Done:
     champion = session.get_one(ModelVersion, outcome.params["model"])
     project = read_version(newest_version(session, champion.model), {})
     for body in outcome.value["reports"]:
-        _keep_report(context, champion, MonitoringReport.read(body), outcome.value["parity"])
+        report = _keep_report(context, champion, MonitoringReport.read(body), outcome.value["parity"])
+        for snapshot in outcome.params["snapshots"]:
+            context.edge(snapshot, report, "analysed")
     signals = [Signal.read(item) for item in outcome.value["signals"]]
     as_of = parse_utc(outcome.params["as_of"])
     absorbed = absorb(live_incidents(session), signals, as_of, mutes(session))
@@ -184,11 +189,11 @@ def keep_analysis(context: Context, outcome: JobOutcome) -> Done:
     )
 
 
-def _keep_report(context: Context, champion: ModelVersion, report: MonitoringReport, parity: dict[str, Any]) -> None:
+def _keep_report(context: Context, champion: ModelVersion, report: MonitoringReport, parity: dict[str, Any]) -> str:
     blob = context.workspace.blobs.put_bytes(canonical_json(report.plain()))
     auc = report.quality.auc
     drifted = [item.name for item in report.data.drift.columns if item.verdict == "alarm"] if report.data.drift else []
-    context.add(
+    row = context.add(
         Report,
         "rep",
         kind="monitoring",
@@ -206,6 +211,7 @@ def _keep_report(context: Context, champion: ModelVersion, report: MonitoringRep
             "parity": parity,
         },
     )
+    return row.id
 
 
 def _act(
