@@ -43,9 +43,7 @@ def _share(name: str, slo: Slo, log: pl.DataFrame, end: datetime, server_errors:
     good, total = _count(marked, end, span(slo.window))
     lost = server_errors if slo.indicator == "availability" else 0
     spans = {text for long, short, _, _ in ALERT_RULES for text in (long, short)}
-    burning = {
-        text: _count(marked, end, span(text)) for text in sorted(spans) if span(text) <= span(slo.window)
-    }
+    burning = {text: _count(marked, end, span(text)) for text in sorted(spans) if span(text) <= span(slo.window)}
     status = slo_status(good, total + lost, slo.objective, burning)
     return SloResult(
         name=name,
