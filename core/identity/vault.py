@@ -18,9 +18,9 @@ from typing import Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from core.identity.files import private_folder, refuse_if_open_to_others, write_private
+from core.identity.kdf import argon2id
 from core.identity.lockout import TRIES, Watch, begin_try, read_tries, real_moment, succeeded
 from core.kernel.digests import canonical_json, digest_bytes, digest_json, strict_json
 from core.kernel.envelope import key_id_of
@@ -239,8 +239,7 @@ def _derive(passphrase: str, header: SealHeader) -> bytes:
     text = unicodedata.normalize("NFKC", passphrase).encode()
     salt = base64.b64decode(header.salt, validate=True)
     cost = header.cost
-    kdf = Argon2id(salt=salt, length=32, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)
-    return kdf.derive(text)
+    return argon2id(text, salt, passes=cost.passes, lanes=cost.lanes, memory_kib=cost.memory_kib)
 
 
 def _authenticated(header: SealHeader) -> bytes:

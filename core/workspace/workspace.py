@@ -9,9 +9,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from core.blobs.store import BlobStore
+from core.identity.kdf import argon2id
 from core.identity.secrets import station_key
 from core.kernel.clock import Clock, SystemClock, utc_text
 from core.kernel.digests import strict_json
@@ -144,7 +144,7 @@ def read_info(root: Path) -> WorkspaceInfo:
 
 
 def _derive(passphrase: str, salt: bytes) -> bytes:
-    return Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=64 * 1024).derive(passphrase.encode())
+    return argon2id(passphrase.encode(), salt, passes=3, lanes=4, memory_kib=64 * 1024)
 
 
 def _seal_new_key(passphrase: str) -> tuple[str, str]:
