@@ -25,8 +25,9 @@ lint: setup
 bench: wheelhouse ## the figures of docs/benchmarks.md
 	@for file in tests/benchmarks/[a-z]*.py; do echo "# $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
 
-pictures: setup ## docs/pictures, rendered off screen in both themes
-	@PLIMSOLL_PICTURES=docs/pictures QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests/app -k pictures $(ARGS)
+pictures: setup ## docs/pictures of the workspace that PLIMSOLL_WORKSPACE names, as PLIMSOLL_USER
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m app.pictures "$(PLIMSOLL_WORKSPACE)" docs/pictures --as "$(PLIMSOLL_USER)"
+	@$(BIN)/python -m pytest tests/app/test_pictures.py $(ARGS)
 
 schema: setup ## resources/plimsoll.schema.json, for editors
 	@$(BIN)/python -m core.project.json_schema resources/plimsoll.schema.json

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
 from app.bridge import Bridge
-from app.opening import open_workspace
+from app.opening import leave_out_pandas, open_workspace
 from app.shell.memory import Memory
 from app.shell.window import Window
 from app.theme import style
@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--as", "--actor", dest="user", default="", metavar="USER", help="act as this user")
     parser.add_argument("--theme", choices=("light", "dark", "system"), default=None)
     options = parser.parse_args(argv)
+    leave_out_pandas()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("Plimsoll")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from app.bridge import Client
 
 STORE = "PLIMSOLL_STORE_PASSPHRASE"
+
+
+def leave_out_pandas() -> None:
+    """Keep DuckDB from importing pandas, which it does when it binds its first parameter.
+
+    That costs a second and gives nothing here: frames are Polars, and workers are other processes.
+    """
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def open_workspace(root: Path | None, user: str, passphrase: str | None = None) -> Client:
@@ -22,13 +31,22 @@ def open_workspace(root: Path | None, user: str, passphrase: str | None = None) 
         Refused: when the user must prove who they are, or the passphrase does not open their key.
     """
     from core.engine.client import connect
+
+    if root is None:
+        from core.workspace.workspace import find
+
+        root = find(Path.cwd())
+    if user and passphrase is None:
+        passphrase = _known(user)
+    return connect(root, user=user, passphrase=passphrase, store_passphrase=os.environ.get(STORE))
+
+
+def _known(user: str) -> str | None:
+    """The passphrase that the keyring or the environment has."""
     from core.identity.secrets import find_passphrase
     from core.kernel.errors import InputError
-    from core.workspace.workspace import find
 
-    if user and passphrase is None:
-        try:
-            passphrase = find_passphrase(user)
-        except InputError:
-            passphrase = None
-    return connect(root or find(Path.cwd()), user=user, passphrase=passphrase, store_passphrase=os.environ.get(STORE))
+    try:
+        return find_passphrase(user)
+    except InputError:
+        return None

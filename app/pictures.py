@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.actions import PAGES
 from app.bridge import Bridge
-from app.opening import open_workspace
+from app.opening import leave_out_pandas, open_workspace
 from app.shell.memory import Memory
 from app.shell.window import Window
 from app.theme import style
@@ -183,4 +183,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    leave_out_pandas()
     sys.exit(main())

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.engine import wire
-from core.engine.engine import Engine
 from core.engine.owner import Lock, SocketServer, answer, socket_path
 from core.kernel.errors import SystemFault, error_from_dict
 from core.kernel.ids import new_id
-from core.workspace.workspace import read_info
 
 PATIENCE_S = 20.0
+MARKER = "workspace.json"  # as core.workspace names it, which a guest need not import
 
 
 class Channel(Protocol):
@@ -42,6 +41,9 @@ class OwnChannel:
     owner = True
 
     def __init__(self, root: Path, lock: Lock, store_passphrase: str | None) -> None:
+        # Only an owner needs the engine and the store: a guest is spared two seconds of imports.
+        from core.engine.engine import Engine
+
         self._lock = lock
         self.engine = Engine(root, store_passphrase=store_passphrase)
         try:
@@ -102,7 +104,10 @@ class Hold:
         self._store_passphrase = store_passphrase
         self._changing = threading.Lock()
         self._pause = threading.Event()
-        read_info(root)  # nothing is written into a folder that is no workspace
+        if not (root / MARKER).is_file():
+            from core.workspace.workspace import read_info
+
+            read_info(root)  # says what is wrong: nothing is written into a folder that is no workspace
         self.channel: OwnChannel | SocketChannel = self._open()
 
     def after(self, gone: OwnChannel | SocketChannel) -> OwnChannel | SocketChannel:

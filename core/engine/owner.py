@@ -12,13 +12,15 @@ import struct
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
 from core.engine import wire
-from core.engine.engine import Engine
 from core.kernel.errors import PlimsollError, Refused, SystemFault
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
 
 
 class Lock:

@@ -73,7 +73,7 @@ class View(Page):
         self.describe(str(answer.get("title") or answer["project"]))
         self._show_champion(answer.get("champion"))
         waiting, open_ = int(answer.get("pending_sign_offs") or 0), int(answer.get("open_incidents") or 0)
-        self.waiting.say(fmt.integer(waiting), _signatures(waiting), "pending" if waiting else "")
+        self.waiting.say(fmt.integer(waiting), _signatures(waiting, answer.get("candidates") or []), "pending" if waiting else "")
         running = _jobs(int(answer.get("running_jobs") or 0))
         note = f"see Monitoring; {running}" if open_ else running
         self.incidents.say(fmt.integer(open_), note, "attention" if open_ else "ok", "" if open_ else "Calm")
@@ -137,8 +137,12 @@ class View(Page):
         self.go.emit("releases", "")
 
 
-def _signatures(waiting: int) -> str:
-    return "nothing to sign" if not waiting else "signature is missing" if waiting == 1 else "signatures are missing"
+def _signatures(waiting: int, candidates: list[dict[str, Any]]) -> str:
+    if waiting:
+        return "signature is missing" if waiting == 1 else "signatures are missing"
+    if candidates:
+        return f"{candidates[0]['model']} v{candidates[0]['version']} waits for a proposal"
+    return "nothing to sign"
 
 
 def _jobs(count: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 from sqlmodel import Session, select
 
 from core.engine.context import state_of
@@ -15,6 +14,8 @@ from core.kernel.errors import NotFound
 from core.store.tables import Deployment, Edge, ModelVersion, Package, Release, Report, Run, Snapshot
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from core.engine.engine import Engine
 
 MOST_NODES = 10_000
@@ -23,6 +24,8 @@ MOST_NODES = 10_000
 @question("lineage")
 def lineage(engine: Engine, node: str = "", depth: int = 2, direction: str = "both") -> dict[str, Any]:
     """Nodes and edges within ``depth`` hops of ``node``; without one, everything (at most 10,000 nodes)."""
+    import networkx as nx  # a quarter of a second that only this question needs
+
     with engine.workspace.database.reading() as session:
         nodes = _nodes(session)
         graph = nx.DiGraph()
@@ -56,6 +59,8 @@ def _centre(session: Session, nodes: dict[str, dict[str, Any]], name: str) -> st
 
 
 def _near(graph: nx.DiGraph, centre: str, depth: int, direction: str) -> set[str]:
+    import networkx as nx
+
     kept = {centre}
     if direction in ("both", "up"):
         kept |= set(nx.single_source_shortest_path_length(graph.reverse(copy=False), centre, cutoff=depth))
