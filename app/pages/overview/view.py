@@ -73,7 +73,8 @@ class View(Page):
         self.describe(str(answer.get("title") or answer["project"]))
         self._show_champion(answer.get("champion"))
         waiting, open_ = int(answer.get("pending_sign_offs") or 0), int(answer.get("open_incidents") or 0)
-        self.waiting.say(fmt.integer(waiting), _signatures(waiting, answer.get("candidates") or []), "pending" if waiting else "")
+        note = _signatures(waiting, answer.get("candidates") or [])
+        self.waiting.say(fmt.integer(waiting), note, "pending" if waiting else "")
         running = _jobs(int(answer.get("running_jobs") or 0))
         note = f"see Monitoring; {running}" if open_ else running
         self.incidents.say(fmt.integer(open_), note, "attention" if open_ else "ok", "" if open_ else "Calm")
