@@ -10,12 +10,13 @@ from core.kernel.ids import new_id
 from core.store.database import Database, raw
 from core.store.tables import MetricBatch
 
+INSERT = "INSERT INTO metric_point BY NAME SELECT $batch AS batch, $run AS run, * FROM incoming_points"
 COLUMNS = {"name": pl.String, "step": pl.Int64, "value": pl.Float64}
 
 
 def batch_digest(points: pl.DataFrame) -> str:
     """Digest over the points of a batch, in order: names, steps and the bits of the values."""
-    names = "\x00".join(points["name"]).encode()
+    names = points["name"].str.join("\x00").item().encode()
     steps = points["step"].to_numpy().astype("<i8").tobytes()
     values = points["value"].to_numpy().astype("<f8").tobytes()
     return digest_bytes(b"%d|" % points.height + names + b"|" + steps + values)
@@ -23,18 +24,10 @@ def batch_digest(points: pl.DataFrame) -> str:
 
 def append_points(session: Session, batch: MetricBatch, points: pl.DataFrame) -> None:
     """Insert the points of ``batch`` (columns name, step, value) in the session's transaction."""
-    frame = points.select(
-        pl.lit(batch.id).alias("batch"),
-        pl.int_range(pl.len(), dtype=pl.Int32).alias("position"),
-        pl.lit(batch.run).alias("run"),
-        "name",
-        "step",
-        "value",
-    )
     connection = raw(session)
-    connection.register("incoming_points", frame.to_arrow())
+    connection.register("incoming_points", points.select("name", "step", "value").with_row_index("position").to_arrow())
     try:
-        connection.execute("INSERT INTO metric_point BY NAME SELECT * FROM incoming_points")
+        connection.execute(INSERT, {"batch": batch.id, "run": batch.run})
     finally:
         connection.unregister("incoming_points")
 
@@ -49,12 +42,15 @@ def read_points(database: Database, run: str, *, most: int = 1_000_000_000) -> p
 
     Each curve keeps about ``most`` points, evenly spaced, its last one included.
     """
-    query = """
-        WITH ranked AS (
-            SELECT name, step, value, row_number() OVER (PARTITION BY name ORDER BY step) AS rank,
-                   count(*) OVER (PARTITION BY name) AS n
-            FROM metric_point WHERE run = $run)
-        SELECT name, step, value FROM ranked
-        WHERE (rank - 1) % greatest(n // $most, 1) = 0 OR rank = n
-        ORDER BY name, step"""
-    return database.cursor().execute(query, {"run": run, "most": most}).pl()
+    query = "SELECT name, step, value FROM metric_point WHERE run = $run"
+    points = database.cursor().execute(query, {"run": run}).pl()
+    curves = points.partition_by("name", as_dict=True)
+    thinned = [_thinned(curve.sort("step", maintain_order=True), most) for _, curve in sorted(curves.items())]
+    return pl.concat(thinned) if thinned else points
+
+
+def _thinned(curve: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Every n-th row so that about ``most`` are left, and the last."""
+    every = max(curve.height // most, 1)
+    kept = curve.gather_every(every)
+    return kept if (curve.height - 1) % every == 0 else kept.vstack(curve.tail(1))
