@@ -103,7 +103,7 @@ def test_a_leak_is_refused_by_name(place: Path, name: str) -> None:
     if shows:
         assert named in checked.stderr
     walked = walk(place, folder)
-    assert walked.returncode == (3 if shows else 1), walked.stderr
+    assert walked.returncode in ((3,) if shows else (1, 2)), walked.stderr
     assert named in walked.stdout + walked.stderr
     assert "Traceback" not in walked.stderr
 
