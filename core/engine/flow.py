@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from core.engine.operations.models import best_candidate, champion_of, gate_candidate, next_version, register_best
-from core.engine.steps import Planner, Step, code_digest
+from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_file, digest_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem, SystemFault
-from core.project.schema import Drift, Project
+from core.project.schema import Drift, Evaluation, Project
 from core.store.tables import Run
 
 FEATURES = "features"
@@ -136,6 +136,7 @@ def project_params(project: Project) -> dict[str, Any]:
             "policy": project.policy.model_copy(update={"gates": []}),
             "targets": {},
             "slos": {},
+            "evaluation": Evaluation(),
             "drift": Drift(),
             "triggers": [],
         }
@@ -197,8 +198,8 @@ def _candidate(name: str) -> list[Step]:
                 "features": digest_json(project.features.plain()),
                 "label": project.label.fingerprint(),
                 "split": digest_json(project.split.model_dump(mode="json", by_alias=True)),
-                "project_version": planner.version.id,
             },
+            NOTED: {"project_version": planner.version.id},
         }
         return params, {"training_set": str(made["blob"]), "contract": str(made["contract"])}
 

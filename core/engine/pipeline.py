@@ -16,7 +16,7 @@ from core.engine.dispatcher import Dispatcher
 from core.engine.flow import steps_of
 from core.engine.jobs import JobBoard, submit
 from core.engine.registry import JOB_KINDS, JobKind
-from core.engine.steps import Planner, Step, code_digest, downstream
+from core.engine.steps import NOTED, Planner, Step, code_digest, downstream
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, Cancelled, PlimsollError, Refused, SystemFault, error_from_dict
 from core.store.tables import PipelineRun, ProjectVersion, StepResult
@@ -208,7 +208,8 @@ class PipelineRunner:
         assert step.plan is not None
         kind = JOB_KINDS[step.kind]
         params, inputs = step.plan(planner)
-        key = digest_json({"kind": kind.name, "params": params, "inputs": inputs, "code": code_digest(kind.rooms)})
+        decisive = {name: value for name, value in params.items() if name != NOTED}
+        key = digest_json({"kind": kind.name, "params": decisive, "inputs": inputs, "code": code_digest(kind.rooms)})
         with self._keys.setdefault(key, threading.Lock()):  # two walks never make the same thing at once
             return self._made(shown, planner, step, actor, kind, key, params, inputs)
 

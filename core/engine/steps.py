@@ -20,6 +20,9 @@ Plan = Callable[["Planner"], tuple[dict[str, Any], dict[str, str]]]
 Act = Callable[[Context, "Planner"], Done]
 
 
+NOTED = "noted"  # a parameter that is kept with the result but does not decide it, so it is no part of a step's key
+
+
 @dataclass(frozen=True)
 class Step:
     """One step: work in a worker process (``plan`` gives its parameters and inputs), or an act of the engine."""

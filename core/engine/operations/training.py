@@ -11,6 +11,7 @@ import polars as pl
 from core.engine.context import Context, Done
 from core.engine.operations.data import keep_report
 from core.engine.registry import JobOutcome, job_kind
+from core.engine.steps import NOTED
 from core.store.metrics import append_points, new_batch
 from core.store.tables import MetricBatch, Run, Snapshot
 
@@ -74,7 +75,7 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
         trainer=outcome.params["candidate"]["trainer"],
         seed=int(outcome.params["seed"]),
         settings=outcome.params["candidate"]["settings"],
-        inputs={**outcome.params["lineage"], "code": outcome.params["code"]},
+        inputs={**outcome.params["lineage"], **outcome.params[NOTED], "code": outcome.params["code"]},
         environment=environment,
         metrics=outcome.value["metrics"],
         resources={
