@@ -267,7 +267,7 @@ def test_again_without_a_network_and_from_the_cache(walk: Walk) -> None:
         pytest.skip(f"this machine permits no network namespace: {trial.stderr.decode(errors='replace').strip()}")
     again = demo(walk.root, NO_ROUTES)
     assert [name for name, line in again.stages.items() if not line["ok"]] == []
-    for name in STAGES[1:11]:
+    for name in STAGES[1 : STAGES.index("Gates")]:  # what is judged and registered is judged anew
         assert "from the cache" in again.stages[name]["result"], again.stages[name]
-        assert again.stages[name]["seconds"] == 0
+        assert again.stages[name]["seconds"] < 1
     assert ask(walk.root, "ledger", "verify")["ok"]
