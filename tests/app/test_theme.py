@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from app.actions import PAGES
 from app.theme.palette import DARK, LIGHT, Palette, contrast, pairs
 from app.theme.states import look_of
 
@@ -97,3 +99,15 @@ def test_the_shell_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=APP.parent)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_window_imports_nothing_heavy() -> None:
+    """Every page, and what reaches the owner of a workspace; machine learning stays in the workers."""
+    heavy = ("torch", "sklearn", "onnxruntime", "onnx", "scipy", "pandas", "networkx", "asyncssh", "sqlalchemy")
+    pages = ", ".join(page.module for page in PAGES)
+    code = f"import sys, app.__main__, core.engine.client, {pages}; print(*sorted(set({heavy}) & set(sys.modules)))"
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=APP.parent, env=environment
+    )
+    assert ran.stdout.strip() == ""
