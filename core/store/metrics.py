@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import polars as pl
 from sqlmodel import Session
 
@@ -54,3 +56,28 @@ def _thinned(curve: pl.DataFrame, most: int) -> pl.DataFrame:
     every = max(curve.height // most, 1)
     kept = curve.gather_every(every)
     return kept if (curve.height - 1) % every == 0 else kept.vstack(curve.tail(1))
+
+
+def points_of(database: Database, batches: Sequence[MetricBatch]) -> Iterator[tuple[MetricBatch, pl.DataFrame]]:
+    """Each batch with its points (position, run, name, step, value) in order, in few scans of the table."""
+    query = "SELECT batch, position, run, name, step, value FROM metric_point WHERE batch IN $some ORDER BY position"
+    empty = pl.DataFrame(schema={"position": pl.Int32, "run": pl.String, **COLUMNS})
+    for some in _shares(batches):
+        found = database.cursor().execute(query, {"some": [batch.id for batch in some]}).pl()
+        groups = found.partition_by("batch", maintain_order=True, as_dict=True, include_key=False)
+        for batch in some:
+            yield batch, groups.get((batch.id,), empty)
+
+
+def _shares(batches: Sequence[MetricBatch]) -> Iterator[list[MetricBatch]]:
+    """The batches in lists of about a million points."""
+    share: list[MetricBatch] = []
+    held = 0
+    for batch in batches:
+        share.append(batch)
+        held += batch.points
+        if held >= 1_000_000:
+            yield share
+            share, held = [], 0
+    if share:
+        yield share

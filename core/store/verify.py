@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import polars as pl
 import sqlalchemy.exc
 from sqlalchemy import func, text
 from sqlmodel import Session, col, select
@@ -18,7 +19,7 @@ from core.kernel.records import Record
 from core.store.checkpoints import CHECKPOINT_TYPE, read_checkpoint
 from core.store.database import Database
 from core.store.ledger import GENESIS, EntryBody, Head, link, row_digest
-from core.store.metrics import batch_digest
+from core.store.metrics import batch_digest, points_of
 from core.store.migrations import HEAD, current_version
 from core.store.tables import FACTS, Fact, LedgerCheckpoint, LedgerEntry, MetricBatch
 
@@ -134,11 +135,9 @@ def _digest(row: Fact) -> str:
 
 
 def _points(database: Database, session: Session, counts: dict[str, int]) -> Iterator[str]:
-    query = "SELECT name, step, value FROM metric_point WHERE batch = ? ORDER BY position"
-    for batch in session.exec(select(MetricBatch)):
-        points = database.cursor().execute(query, [batch.id]).pl()
+    for batch, points in points_of(database, session.exec(select(MetricBatch)).all()):
         counts["points"] += points.height
-        if batch_digest(points) != batch.digest or not _in_place(database, batch):
+        if batch_digest(points) != batch.digest or not _in_place(points, batch):
             yield f"Table metric_point, batch {batch.id} of run {batch.run}: its points were changed"
     stray = "SELECT count(*) FROM metric_point WHERE batch NOT IN (SELECT id FROM metric_batch)"
     extra = session.exec(text(stray)).one()[0]  # type: ignore[call-overload]
@@ -146,13 +145,10 @@ def _points(database: Database, session: Session, counts: dict[str, int]) -> Ite
         yield f"Table metric_point: {extra} points belong to no batch"
 
 
-def _in_place(database: Database, batch: MetricBatch) -> bool:
+def _in_place(points: pl.DataFrame, batch: MetricBatch) -> bool:
     """Whether the columns that the batch's digest does not cover are as they were written."""
-    query = """SELECT count(*) = $points AND count(DISTINCT position) = $points AND min(position) = 0
-               AND max(position) = $points - 1 AND bool_and(run = $run) FROM metric_point WHERE batch = $batch"""
-    values = {"points": batch.points, "run": batch.run, "batch": batch.id}
-    found = database.cursor().execute(query, values).fetchone()
-    return found is not None and bool(found[0])
+    places = points["position"].to_list() == list(range(batch.points))
+    return places and bool((points["run"] == batch.run).all())
 
 
 def _checkpoints(
