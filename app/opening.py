@@ -22,7 +22,7 @@ def leave_out_pandas() -> None:
 
 
 def open_workspace(root: Path | None, user: str, passphrase: str | None = None) -> Client:
-    """Reach the workspace's owner, or become it, as ``user`` (empty: the workspace's first user).
+    """Reach the workspace's owner, or start one beside this process, as ``user`` (empty: the workspace's first user).
 
     Without a passphrase the keyring and ``PLIMSOLL_PASSPHRASE`` are looked at. Call this on a pool
     thread: core's imports take a second.
@@ -38,7 +38,7 @@ def open_workspace(root: Path | None, user: str, passphrase: str | None = None) 
         root = find(Path.cwd())
     if user and passphrase is None:
         passphrase = _known(user)
-    return connect(root, user=user, passphrase=passphrase, store_passphrase=os.environ.get(STORE))
+    return connect(root, user=user, passphrase=passphrase, store_passphrase=os.environ.get(STORE), aside=True)
 
 
 def _known(user: str) -> str | None:

@@ -7,15 +7,16 @@ and repeats what was not answered; requests carry an id, so nothing happens twic
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from core.engine import wire
-from core.engine.owner import Lock, SocketServer, answer, socket_path
+from core.engine.aside import Aside
+from core.engine.channels import OwnChannel, SocketChannel
+from core.engine.owner import Lock
 from core.kernel.errors import SystemFault, error_from_dict
 from core.kernel.ids import new_id
 
@@ -23,85 +24,14 @@ PATIENCE_S = 20.0
 MARKER = "workspace.json"  # as core.workspace names it, which a guest need not import
 
 
-class Channel(Protocol):
-    """Carries one request to the engine and its answer back."""
-
-    def call(self, request: dict[str, Any]) -> Any:
-        """Send and wait."""
-        ...
-
-    def close(self) -> None:
-        """Let go."""
-        ...
-
-
-class OwnChannel:
-    """This process owns the workspace: the engine lives here, and others are answered too."""
-
-    owner = True
-
-    def __init__(self, root: Path, lock: Lock, store_passphrase: str | None) -> None:
-        # Only an owner needs the engine and the store: a guest is spared two seconds of imports.
-        from core.engine.engine import Engine
-
-        self._lock = lock
-        self.engine = Engine(root, store_passphrase=store_passphrase)
-        try:
-            self._server = SocketServer(root, self.engine)
-        except BaseException:
-            self.engine.close()
-            raise
-
-    def call(self, request: dict[str, Any]) -> Any:
-        """Answer in this process."""
-        header, frame = answer(self.engine, request)
-        return _unpack(header, frame)
-
-    def close(self) -> None:
-        """Stop serving, close the store, let go of the lock."""
-        self._server.close()
-        try:
-            self.engine.close()
-        finally:
-            self._lock.release()
-
-
-class SocketChannel:
-    """Another process owns the workspace."""
-
-    owner = False
-
-    def __init__(self, root: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._lock = threading.Lock()
-        try:
-            self._socket.connect(str(socket_path(root)))
-        except OSError as error:
-            self._socket.close()
-            raise wire.Gone("The workspace's owner does not answer") from error
-
-    def call(self, request: dict[str, Any]) -> Any:
-        """Ask the owner."""
-        with self._lock:
-            try:
-                wire.send(self._socket, request)
-                header, frame = wire.receive(self._socket)
-            except BaseException:  # interrupted between question and answer: the next one must not read this answer
-                self._socket.close()
-                raise
-        return _unpack(header, frame)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._socket.close()
-
-
 class Hold:
     """The channel that all users of one process share. When the owner goes, whoever notices first replaces it."""
 
-    def __init__(self, root: Path, store_passphrase: str | None) -> None:
+    def __init__(self, root: Path, store_passphrase: str | None, aside: bool) -> None:
         self._root = root
         self._store_passphrase = store_passphrase
+        self._wants_aside = aside
+        self._aside: Aside | None = None
         self._changing = threading.Lock()
         self._pause = threading.Event()
         if not (root / MARKER).is_file():
@@ -109,6 +39,12 @@ class Hold:
 
             read_info(root)  # says what is wrong: nothing is written into a folder that is no workspace
         self.channel: OwnChannel | SocketChannel = self._open()
+
+    def close(self) -> None:
+        """Hang up, and let an owner that was started for this process end."""
+        self.channel.close()
+        if self._aside is not None:
+            self._aside.close()
 
     def after(self, gone: OwnChannel | SocketChannel) -> OwnChannel | SocketChannel:
         """The channel that took the place of ``gone``."""
@@ -121,36 +57,57 @@ class Hold:
     def _open(self) -> OwnChannel | SocketChannel:
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            lock = Lock(self._root)
-            try:
-                if lock.take():
-                    return OwnChannel(self._root, lock, self._store_passphrase)
-            except BaseException:
-                lock.release()
-                raise
-            lock.release()
+            owned = None if self._wants_aside else self._own()
+            if owned is not None:
+                return owned
             try:
                 return SocketChannel(self._root)
             except wire.Gone:
                 if time.monotonic() > deadline:
                     raise
-                self._pause.wait(0.1)
+            if self._wants_aside:
+                self._see_to_aside()
+            self._pause.wait(0.05)
+
+    def _own(self) -> OwnChannel | None:
+        lock = Lock(self._root)
+        try:
+            if lock.take():
+                return OwnChannel(self._root, lock, self._store_passphrase)
+        except BaseException:
+            lock.release()
+            raise
+        lock.release()
+        return None
+
+    def _see_to_aside(self) -> None:
+        """Start an owner beside this process if none is starting; say why if it cannot open the workspace."""
+        if self._aside is not None:
+            if not self._aside.ended:
+                return
+            failure = self._aside.failure()
+            self._aside.close()
+            if failure is not None:
+                raise failure
+        self._aside = Aside(self._root, self._store_passphrase)
 
 
 class Client:
     """A person's (or a script's) hold on a workspace."""
 
-    def __init__(self, root: Path, name: str, passphrase: str | None, store_passphrase: str | None) -> None:
+    def __init__(
+        self, root: Path, name: str, passphrase: str | None, store_passphrase: str | None, aside: bool = False
+    ) -> None:
         self.root = root
         self._login = {"verb": "login", "name": name, "passphrase": passphrase}
         self._pause = threading.Event()
         self._entered: tuple[str, OwnChannel | SocketChannel | None] = ("", None)
-        self._hold = Hold(root, store_passphrase)
+        self._hold = Hold(root, store_passphrase, aside)
         try:
             self._enter(self._hold.channel)
             self.actor = name or str(self.ask("whoami")["name"])
         except BaseException:
-            self._hold.channel.close()
+            self._hold.close()
             raise
 
     @property
@@ -223,7 +180,7 @@ class Client:
 
     def close(self) -> None:
         """Let go; the owner stops work and closes the store."""
-        self._hold.channel.close()
+        self._hold.close()
 
     def _call(self, request: Callable[[str], dict[str, Any]]) -> Any:
         channel = self._hold.channel
@@ -243,13 +200,15 @@ class Client:
 
 
 def connect(
-    root: Path, *, user: str = "", passphrase: str | None = None, store_passphrase: str | None = None
+    root: Path,
+    *,
+    user: str = "",
+    passphrase: str | None = None,
+    store_passphrase: str | None = None,
+    aside: bool = False,
 ) -> Client:
-    """Open a workspace as ``user`` (empty: the workspace's first user, by the operating system's word)."""
-    return Client(root, user, passphrase, store_passphrase)
+    """Open a workspace as ``user`` (empty: the workspace's first user, by the operating system's word).
 
-
-def _unpack(header: dict[str, Any], frame: Any) -> Any:
-    if "error" in header:
-        raise error_from_dict(header["error"])
-    return frame if header.get("frame") else header["value"]
+    With ``aside`` this process never owns it: where nobody does, an owner is started beside it.
+    """
+    return Client(root, user, passphrase, store_passphrase, aside)
