@@ -30,23 +30,9 @@ def open_workspace(root: Path | None, user: str, passphrase: str | None = None) 
     Raises:
         Refused: when the user must prove who they are, or the passphrase does not open their key.
     """
-    from core.engine.client import connect
+    from core.engine.client import connect, find_workspace, known_passphrase
 
-    if root is None:
-        from core.workspace.workspace import find
-
-        root = find(Path.cwd())
+    root = root or find_workspace(Path.cwd())
     if user and passphrase is None:
-        passphrase = _known(user)
+        passphrase = known_passphrase(user)
     return connect(root, user=user, passphrase=passphrase, store_passphrase=os.environ.get(STORE), aside=True)
-
-
-def _known(user: str) -> str | None:
-    """The passphrase that the keyring or the environment has."""
-    from core.identity.secrets import find_passphrase
-    from core.kernel.errors import InputError
-
-    try:
-        return find_passphrase(user)
-    except InputError:
-        return None

@@ -55,7 +55,7 @@ def _unzip(source: Path, target: Path, progress: Progress) -> None:
                     plain.write(chunk)
                     progress.check()
                     progress.step(done, member.file_size, "unpacking")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise InputError(
             "The zip file is damaged", where=source.name, detail=str(error), remedy="Fetch or export it again."
         ) from error

@@ -17,7 +17,7 @@ from core.engine import wire
 from core.engine.aside import Aside
 from core.engine.channels import OwnChannel, SocketChannel
 from core.engine.owner import Lock
-from core.kernel.errors import SystemFault, error_from_dict
+from core.kernel.errors import InputError, SystemFault, error_from_dict
 from core.kernel.ids import new_id
 
 PATIENCE_S = 20.0
@@ -212,3 +212,20 @@ def connect(
     With ``aside`` this process never owns it: where nobody does, an owner is started beside it.
     """
     return Client(root, user, passphrase, store_passphrase, aside)
+
+
+def find_workspace(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds a workspace."""
+    from core.workspace.workspace import find  # only for who did not name one: it brings the store's imports
+
+    return find(start)
+
+
+def known_passphrase(user: str) -> str | None:
+    """The passphrase that the keyring or the environment has for a user, or none."""
+    from core.identity.secrets import find_passphrase
+
+    try:
+        return find_passphrase(user)
+    except InputError:
+        return None
