@@ -24,16 +24,21 @@ def read_version(version: ProjectVersion, options: dict[str, Any]) -> Project:
     return Project.read(values, where=version.path)
 
 
+def last_loaded(session: Session, name: str | None = None) -> ProjectVersion | None:
+    """The version that was loaded last, of a project or of any; none in a new workspace."""
+    query = select(ProjectVersion).order_by(col(ProjectVersion.created_at).desc())
+    if name:
+        query = query.where(ProjectVersion.name == name)
+    return session.exec(query).first()
+
+
 def newest_version(session: Session, name: str | None = None) -> ProjectVersion:
     """The newest version of a project, or of whichever project was loaded last.
 
     Raises:
         NotFound: when none was loaded.
     """
-    query = select(ProjectVersion).order_by(col(ProjectVersion.created_at).desc())
-    if name:
-        query = query.where(ProjectVersion.name == name)
-    found = session.exec(query).first()
+    found = last_loaded(session, name)
     if found is None:
         raise NotFound(
             "No project was loaded into this workspace", remedy="Run `plimsoll run` in the project's folder."

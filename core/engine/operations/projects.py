@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from sqlmodel import select
 
 from core.engine.actors import ENGINE
 from core.engine.context import Context, Done
-from core.engine.projects import newest_version
+from core.engine.projects import last_loaded, newest_version
 from core.engine.registry import operation
 from core.features.static_leaks import static_leaks
 from core.kernel.errors import InputError, Refused
@@ -46,7 +45,7 @@ class Retrain(Record):
 
 @operation("project.load", "project.load", LoadProject)
 def load(context: Context, request: LoadProject) -> Done:
-    """Validate the project's file whole and store it; an unchanged file is not stored twice.
+    """Validate the project's file whole and store it, unless it is what was loaded last.
 
     Raises:
         Refused: for leaks that the file alone shows. Those that only the data shows stop the pipeline later.
@@ -59,8 +58,8 @@ def load(context: Context, request: LoadProject) -> Done:
             where=str(loaded.path),
             problems=leaks,
         )
-    known = context.session.exec(_same_digest(loaded.digest, str(loaded.path))).first()
-    if known is not None:
+    known = last_loaded(context.session)
+    if known is not None and (known.digest, known.path) == (loaded.digest, str(loaded.path)):
         return Done(subject=known.id, summary=f"{loaded.project.project}: unchanged", result={"version": known.id})
     version = context.add(
         ProjectVersion,
@@ -110,8 +109,3 @@ def _queue(context: Context, name: str, reason: str, options: dict[str, Any], by
     context.transition("pipeline", run.id, "running", reason=reason)
     context.new_jobs.append(run.id)
     return Done(subject=run.id, summary=f"Pipeline of {version.name}: {reason}", result={"pipeline": run.id})
-
-
-def _same_digest(digest: str, path: str) -> Any:
-
-    return select(ProjectVersion).where(ProjectVersion.digest == digest, ProjectVersion.path == path)
