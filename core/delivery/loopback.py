@@ -231,6 +231,8 @@ def _start(base: Path, separated: bool) -> subprocess.Popen[bytes]:
     if separated:
         command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
         command += ["sh", "-c", _NAMESPACE, "sh", str(server), str(UID), sshd]
+    if shutil.which("setpriv"):
+        command = ["setpriv", "--pdeathsig", "KILL", *command]  # dies with the watchdog even if that is killed
     with (base / "sshd.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-I", "-c", _WATCHDOG, *command], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd="/"
