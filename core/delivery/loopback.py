@@ -36,8 +36,8 @@ _NAMESPACE = """
 set -e
 mount --bind "$1/passwd" /etc/passwd
 mount --bind "$1/group" /etc/group
-exec setpriv --pdeathsig KILL --reuid "$2" --regid "$2" --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all \
-    "$3" -D -e -f "$1/sshd_config"
+exec setpriv --pdeathsig KILL --reuid "$2" --regid "$2" --clear-groups \
+    --no-new-privs --inh-caps=-all --bounding-set=-all "$3" -D -e -f "$1/sshd_config"
 """
 # Ends its child when its own standard input ends: that is, when whoever started it is gone.
 _WATCHDOG = """
