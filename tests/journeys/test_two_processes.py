@@ -14,6 +14,7 @@ import pytest
 
 from core.engine.client import Client, connect
 from core.engine.owner import Lock
+from core.kernel.errors import Refused
 
 PLIMSOLL = str(Path(sys.executable).with_name("plimsoll"))
 PASSPHRASE = "a long enough passphrase"
@@ -134,3 +135,26 @@ def test_when_the_owner_goes_the_next_takes_over(
     assert not is_owned(root)
     report = json.loads(finish(start(root, "ledger", "verify")))
     assert report["ok"], report["problems"]
+
+
+def test_two_windows(root: Path) -> None:
+    """Neither window owns: the first one's engine serves both, and when it closes the second starts one."""
+    first = connect(root, user="first", passphrase=PASSPHRASE, aside=True)
+    second = connect(root, user="first", passphrase=PASSPHRASE, aside=True)
+    try:
+        assert not first.owns
+        assert not second.owns
+        first.change("user.add", {"name": "added-in-one", "roles": ["viewer"]}, passphrase=PASSPHRASE)
+        assert "added-in-one" in second.ask("users")["name"].to_list()
+        first.close()
+        second.change("user.add", {"name": "added-in-two", "roles": ["viewer"]}, passphrase=PASSPHRASE)
+        assert {"added-in-one", "added-in-two"} <= set(second.ask("users")["name"].to_list())
+    finally:
+        second.close()
+    assert not is_owned(root)
+
+
+def test_a_window_says_why_a_workspace_does_not_open(root: Path) -> None:
+    with pytest.raises(Refused, match="does not open this key"):
+        connect(root, user="first", passphrase="not the passphrase", aside=True)
+    assert not is_owned(root)
