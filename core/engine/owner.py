@@ -14,12 +14,12 @@ import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import polars as pl
-
 from core.engine import wire
 from core.kernel.errors import PlimsollError, Refused, SystemFault
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from core.engine.engine import Engine
 
 
@@ -109,7 +109,7 @@ def answer(engine: Engine, request: dict[str, Any]) -> tuple[dict[str, Any], pl.
         return {"error": error.as_dict()}, None
     except Exception as error:  # noqa: BLE001 - told to the caller; the owner must live on
         return {"error": SystemFault("The engine failed", detail=f"{type(error).__name__}: {error}").as_dict()}, None
-    if isinstance(value, pl.DataFrame):
+    if wire.is_frame(value):
         return {"frame": True}, value
     return {"value": value}, None
 

@@ -6,11 +6,13 @@ import io
 import json
 import socket
 import struct
-from typing import Any
-
-import polars as pl
+import sys
+from typing import TYPE_CHECKING, Any
 
 from core.kernel.errors import SystemFault
+
+if TYPE_CHECKING:
+    import polars as pl
 
 LARGEST = 1 << 30
 HEAD = struct.Struct(">II")
@@ -44,8 +46,19 @@ def receive(connection: socket.socket, *, frames: bool = True) -> tuple[dict[str
     if max(sizes) > LARGEST or (sizes[1] and not frames):
         raise SystemFault("A message on the local socket is too large")
     header = json.loads(_exactly(connection, sizes[0]))
-    frame = pl.read_ipc(io.BytesIO(_exactly(connection, sizes[1]))) if sizes[1] else None
-    return header, frame
+    return header, _frame(_exactly(connection, sizes[1])) if sizes[1] else None
+
+
+def is_frame(value: object) -> bool:
+    """Whether an answer is a table. Polars is only imported where there are tables."""
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(value, polars.DataFrame)
+
+
+def _frame(payload: bytes) -> pl.DataFrame:
+    import polars  # half a second that a window's first page can do without
+
+    return polars.read_ipc(io.BytesIO(payload))
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
