@@ -157,7 +157,7 @@ def _plan_features(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
         "name": f"{planner.project.project}_features",
         "project": project_params(planner.project),
         "snapshots": [
-            planner.outputs[step]["snapshot"] for step in planner.outputs if step.startswith(("ingest:", "table:"))
+            planner.outputs[step]["snapshot"] for step in sorted(planner.outputs) if step.startswith(("ingest:", "table:"))
         ],
     }
     return params, {f"table:{name}": blob for name, blob in tables.items()}
