@@ -153,12 +153,11 @@ def _plan_features(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
     if failed:
         raise AnswerIsNo("The data did not pass validation; nothing is built on it", problems=failed)
     tables = planner.tables()
+    made = sorted(step for step in planner.outputs if step.startswith(("ingest:", "table:")))
     params = {
         "name": f"{planner.project.project}_features",
         "project": project_params(planner.project),
-        "snapshots": [
-            planner.outputs[step]["snapshot"] for step in sorted(planner.outputs) if step.startswith(("ingest:", "table:"))
-        ],
+        "snapshots": [planner.outputs[step]["snapshot"] for step in made],
     }
     return params, {f"table:{name}": blob for name, blob in tables.items()}
 
