@@ -3,7 +3,7 @@
 Run it as ``python tests/benchmarks/window_start.py [WORKSPACE [USER]]`` (passphrase from
 ``PLIMSOLL_PASSPHRASE``); without a workspace it founds an empty one. Each round starts a new
 interpreter; the figures are CPU seconds of the window's own process, the median of the rounds, and
-their ratio. The window is measured as the owner of the workspace, and as a guest of another owner.
+their ratio. The window is measured with an engine that it starts beside itself, and as a guest of another owner.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> int:
         guest = median(REAL, str(work), user)
         owner.close()
     sys.stdout.write(f"bare window with one plot    {bare:.2f} CPU s\n")
-    for name, value in (("owner of the workspace", own), ("guest of another owner", guest)):
+    for name, value in (("with an engine started beside it", own), ("guest of another owner", guest)):
         sys.stdout.write(f"first page, {name}  {value:.2f} CPU s  ratio {value / bare:.2f} (goal {MOST})\n")
     return 0 if max(own, guest) <= MOST * bare else 1
 
