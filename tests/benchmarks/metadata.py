@@ -28,7 +28,7 @@ from core.engine.registry import QUESTIONS
 from core.store.metrics import append_points, new_batch
 from core.store.tables import MetricBatch, Run
 
-POINTS, BATCH, CURVES, STEPS = 100_000, 10_000, 10, 10_000
+POINTS, BATCHES, CURVES, STEPS = 100_000, (50_000, 10_000, 1_000), 10, 10_000
 ROUNDS, QUESTIONS_ASKED = 7, 9
 
 
@@ -138,7 +138,7 @@ def main() -> None:
         found_workspace(folder / "workspace", "bench", "a long enough passphrase")
         engine = Engine(folder / "workspace", slots=0)
         try:
-            for batch in (BATCH, 1_000):
+            for batch in BATCHES:
                 logging_speed(engine, folder, batch)
             run_page(engine)
             report = QUESTIONS["ledger_verify"](engine)
