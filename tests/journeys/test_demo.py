@@ -267,7 +267,9 @@ def test_again_without_a_network_and_from_the_cache(walk: Walk) -> None:
         pytest.skip(f"this machine permits no network namespace: {trial.stderr.decode(errors='replace').strip()}")
     again = demo(walk.root, NO_ROUTES)
     assert [name for name, line in again.stages.items() if not line["ok"]] == []
-    for name in STAGES[1 : STAGES.index("Gates")]:  # what is judged and registered is judged anew
+    for name in STAGES[1 : STAGES.index("Evaluate")]:
         assert "from the cache" in again.stages[name]["result"], again.stages[name]
         assert again.stages[name]["seconds"] < 1
+    # There is a champion now: the two others are judged again, beside it.
+    assert "(1 of 3 from the cache)" in again.stages["Evaluate"]["result"]
     assert ask(walk.root, "ledger", "verify")["ok"]
