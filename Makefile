@@ -25,8 +25,8 @@ lint: setup
 bench: wheelhouse ## the figures of docs/benchmarks.md
 	@for file in tests/benchmarks/[a-z]*.py; do echo "# $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
 
-pictures: setup ## docs/pictures of the workspace that PLIMSOLL_WORKSPACE names, as PLIMSOLL_USER
-	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m app.pictures "$(PLIMSOLL_WORKSPACE)" docs/pictures --as "$(PLIMSOLL_USER)"
+pictures: wheelhouse ## docs/pictures, made by the test that walks the demo
+	@PLIMSOLL_PICTURES=docs/pictures $(BIN)/python -m pytest tests/journeys/test_demo.py -k pictures $(ARGS)
 	@$(BIN)/python -m pytest tests/app/test_pictures.py $(ARGS)
 
 schema: setup ## resources/plimsoll.schema.json, for editors

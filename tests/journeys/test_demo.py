@@ -22,8 +22,21 @@ from typing import Any
 import duckdb
 import pytest
 
+from core.cli.demo import PASSPHRASES
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+PAGES = (
+    "overview",
+    "data",
+    "experiments",
+    "evaluation",
+    "approvals",
+    "releases",
+    "monitoring",
+    "lineage",
+    "governance",
+)
 PLIMSOLL = str(Path(sys.executable).with_name("plimsoll"))
 STAGES = (
     "workspace and users",
@@ -273,3 +286,29 @@ def test_again_without_a_network_and_from_the_cache(walk: Walk) -> None:
     # There is a champion now: the two others are judged again, beside it.
     assert "(1 of 3 from the cache)" in again.stages["Evaluate"]["result"]
     assert ask(walk.root, "ledger", "verify")["ok"]
+
+
+def test_pictures_of_every_page_with_a_release_that_waits(walk: Walk, tmp_path: Path) -> None:
+    """The retrained candidate is proposed and half signed; then a reviewer's pages are rendered.
+
+    ``make pictures`` runs this with ``PLIMSOLL_PICTURES`` and so makes those of the manual.
+    """
+    as_person(walk.root, "ada", "release", "propose", "latest")
+    words = "Data checks and leak tests read; the drift is the summer's."
+    as_person(walk.root, "katherine", "release", "sign", "latest", "--meaning", "approve", "--comment", words)
+    folder = Path(os.environ.get("PLIMSOLL_PICTURES") or tmp_path / "pictures").resolve()
+    render = [sys.executable, "-m", "app.pictures", str(walk.root), str(folder), "--as", "grace"]
+    environment = {**os.environ, "PLIMSOLL_PASSPHRASE": PASSPHRASES["grace"], "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run(render, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    made = {picture.name for picture in folder.glob("*.png")}
+    sizes = ("1280x800", "1920x1080")
+    assert made >= {f"{page}-{theme}-{size}.png" for page in PAGES for theme in ("light", "dark") for size in sizes}
+
+
+def as_person(root: Path, name: str, *words: str) -> None:
+    """A command in a demo person's name."""
+    environment = {**os.environ, "PLIMSOLL_PASSPHRASE": PASSPHRASES[name]}
+    line = [PLIMSOLL, "--workspace", str(root), "--as", name, *words]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
