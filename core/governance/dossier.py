@@ -13,6 +13,8 @@ from core.kernel.clock import utc_text
 from core.kernel.errors import Problem, Refused
 from core.project.schema import Policy
 
+INTERVAL_ENDS = (".low", ".high")
+
 
 def build_dossier(
     *,
@@ -127,6 +129,8 @@ def _parameters(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> l
 def _metrics(old: Mapping[str, float], new: Mapping[str, float]) -> list[str]:
     lines = []
     for name in sorted(old.keys() | new.keys()):
+        if name.endswith(INTERVAL_ENDS):  # the ends of an interval move with its middle: noise to a reader
+            continue
         if name not in old or name not in new:
             lines.append(f"Metric {name} is {'new' if name in new else 'no longer reported'}")
         elif old[name] != new[name]:
