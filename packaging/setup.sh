@@ -71,6 +71,8 @@ fi
 # The variable holds what builds source packages (setuptools) to the lock as well.
 say "Installing Plimsoll and what it needs (several minutes the first time)"
 PIP_CONSTRAINT="$PWD/packaging/lock.txt" .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --no-input -c packaging/lock.txt -e '.[serving,train,demo,dev]'
+    --no-input -c packaging/lock.txt -e '.[serving,train,scale,demo,dev]'
+# Tests read ISLP's tables as files and never import it, so what it depends on is left out.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps -c packaging/lock.txt ISLP
 printf '%s' "$want" >"$stamp"
 say "Ready: .venv/bin/plimsoll"

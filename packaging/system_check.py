@@ -8,6 +8,7 @@ check itself loads libraries and looks for programs, so it holds on any Linux.
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -27,8 +28,19 @@ LIBRARIES = {
     "libxcb-image0": ("window", "libxcb-image.so.0"),
     "libxcb-render-util0": ("window", "libxcb-render-util.so.0"),
 }
-PROGRAMS = {"openssh-server": "sshd", "xvfb": "Xvfb", "strace": "strace"}
-PROGRAM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PROGRAMS = {
+    "openssh-server": "sshd",
+    "xvfb": "Xvfb",
+    "strace": "strace",
+    "redis-server": "redis-server",
+    "postgresql": "postgres",
+}
+PROGRAM_FOLDERS = os.pathsep.join(
+    [
+        *("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"),
+        *map(str, Path("/usr/lib/postgresql").glob("*/bin")),
+    ]
+)
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
 
 
