@@ -1,4 +1,4 @@
-"""data and features: what came in, what it looks like, what holds of it."""
+"""data: what came in, what it looks like, what holds of it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,6 @@ def register(app: typer.Typer) -> None:
     for function in (ingest, show, profile, diff, validate, propose, sheet, restore):
         data.command(function.__name__)(function)
     data.command("list")(list_snapshots)
-    features = noun(app, "features", "Features: definitions, views, the training set.")
-    features.command("list")(list_features)
-    features.command("show")(show_view)
-    features.command("build")(build)
-    features.command("parity")(parity)
 
 
 def ingest(context: typer.Context, source: Annotated[str, typer.Argument(help="A source of the project.")]) -> None:
@@ -177,41 +172,3 @@ def restore(
     options.printer.value(
         {"file": str(file), "snapshot": found["snapshot"], "digest": found["digest"], "bytes": len(data)}
     )
-
-
-def list_features(context: typer.Context) -> None:
-    """All features, with the share of rows that have a value."""
-    options: Options = context.obj
-    with client(options) as held:
-        frame = held.ask("features")
-    listing(options, frame, ["feature", "origin", "kind", "owner", "filled", "definition"], "Features")
-
-
-def show_view(context: typer.Context, view: Annotated[str, typer.Argument(help="A feature view.")]) -> None:
-    """One view: entity, availability, freshness, features."""
-    options: Options = context.obj
-    with client(options) as held:
-        options.printer.value(held.ask("feature_view", name=view))
-
-
-def build(context: typer.Context) -> None:
-    """Build the point-in-time-correct training set."""
-    options: Options = context.obj
-    with client(options) as held:
-        load_project_here(options, held)
-        show_steps(options, walk_to(held, "features"))
-
-
-def parity(context: typer.Context, model: Annotated[str, typer.Argument(help="A model or champion.")]) -> None:
-    """Served probabilities against the same model's offline ones on the same events."""
-    options: Options = context.obj
-    with client(options) as held:
-        version = held.ask("model", name=model)
-        report = held.ask("monitoring", model=version["model_version"])
-    if report is None or not report["parity"]["rows"]:
-        raise NotFound(
-            f"No served prediction of {version['model']} v{version['version']} can be compared yet",
-            remedy="Collect predictions and run `plimsoll monitor analyse` first.",
-        )
-    named = {"model": version["model"], "version": version["version"]}
-    options.printer.value({**named, **report["parity"]}, "Parity")
