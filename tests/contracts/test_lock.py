@@ -23,7 +23,9 @@ def locked() -> dict[str, str]:
 def declared() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + [text for name in ("serving", "train", "scale", "demo", "dev") for text in extras[name]]
+    wanted = project["dependencies"] + [
+        text for name in ("serving", "train", "scale", "demo", "dev") for text in extras[name]
+    ]
     return [Requirement(text) for text in wanted]
 
 
