@@ -30,6 +30,7 @@ MODULES = (
     "core.engine.questions.policy",
     "core.engine.questions.targets",
     "core.engine.questions.exports",
+    "core.engine.questions.profiles",
 )
 
 

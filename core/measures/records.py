@@ -46,28 +46,59 @@ class TopValue(Record):
     count: int
 
 
+class TextFacts(Record):
+    """What texts look like. Lengths are in characters; counts are of rows that are not null.
+
+    ``blank`` is white space only, ``empty`` included; ``numbers``, ``dates`` and ``emails`` look like such.
+    """
+
+    min_length: int
+    max_length: int
+    mean_length: float
+    empty: int = 0
+    blank: int = 0
+    numbers: int = 0
+    dates: int = 0
+    emails: int = 0
+
+
 class ColumnProfile(Record):
     """What a column holds. For ``time`` columns numbers are seconds since 1970 and min/max are UTC text.
 
-    ``nan`` counts floating values that are not finite; they are left out of every number here.
+    ``duration`` is in seconds, ``clock`` (a time of day) in seconds since midnight. A ``list`` is described
+    by its lengths, with ``elements`` for what stands inside. ``nan`` counts floating values that are not
+    finite (``infinite`` says how many of those are infinite); they are left out of every number here.
+
+    What was counted exactly has an error of 0. Else ``distinct_error`` is relative (95 % of estimates are
+    within it), ``quantile_error`` and ``histogram_error`` are shares of the values and hold always, and
+    each of the ``top`` counts may be short by up to ``top_error``.
     """
 
     name: str
     type: str
-    kind: Literal["number", "text", "bool", "time", "other"]
+    kind: Literal["number", "text", "bool", "time", "duration", "clock", "list", "other"]
     rows: int
     nulls: int
     nan: int = 0
+    infinite: int = 0
     distinct: int | None = None
     distinct_exact: bool = True
+    distinct_error: float = 0.0
     min: float | str | None = None
     max: float | str | None = None
+    total: float | None = Field(default=None, description="Sum of the numbers, or how many are true")
     moments: Moments | None = None
     mean: float | None = None
     std: float | None = None
     quantiles: dict[str, float] = Field(default_factory=dict, description="p01 p05 p25 p50 p75 p95 p99, linear")
+    quantile_error: float = 0.0
     histogram: Histogram | None = None
+    histogram_error: float = 0.0
     top: list[TopValue] = Field(default_factory=list, description="Most frequent values, most frequent first")
+    top_error: int = 0
+    text: TextFacts | None = None
+    elements: ColumnProfile | None = None
+    personal: bool = Field(default=False, description="Values are withheld: no extremes of text, no top values")
 
     @property
     def null_share(self) -> float:

@@ -56,7 +56,8 @@ def keep_profile(context: Context, outcome: JobOutcome) -> Done:
     """Keep a profile."""
     value = outcome.value
     summary = f"{outcome.params['name']}: {value['rows']:,} rows, {value['columns']} columns"
-    return keep_report(context, outcome, "profile", None, summary, {})
+    done = keep_report(context, outcome, "profile", None, summary, {"columns": value["facts"]})
+    return Done(subject=done.subject, summary=summary, result={**done.result, "facts": {}})
 
 
 @job_kind("data.validate", "data.validate", "core.engine.work.data:validate_table", rooms=ROOMS)

@@ -13,6 +13,7 @@ from core.data.tables import build_table
 from core.engine.workfolder import JobFolder
 from core.kernel.progress import Progress
 from core.measures.profile import profile_frame
+from core.measures.profile_facts import profile_facts
 from core.project.schema import Source, Suite, Table
 
 
@@ -38,7 +39,7 @@ def profile_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     progress.step(0, 1, "profiling")
     profile = profile_frame(pl.scan_parquet(folder.input("table")), folder.params["name"])
     folder.write_json("report.json", profile)
-    return {"rows": profile.rows, "columns": len(profile.columns)}
+    return {"rows": profile.rows, "columns": len(profile.columns), "facts": profile_facts(profile)}
 
 
 def validate_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
