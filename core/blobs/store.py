@@ -6,16 +6,23 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from core.blobs.manifest import TableManifest, manifest_at
 from core.kernel.digests import PREFIX, digest_bytes, digest_file
 from core.kernel.errors import NotFound, PlimsollError, SystemFault
 from core.kernel.progress import Progress
 
+TABLE, PARTS, MANIFEST = "table.parquet", "parts", "parts.json"
+_VIEWS = "views"
+
 
 class BlobStore:
-    """Puts and finds blobs. Written once under a temporary name, synced, then renamed: never half there."""
+    """Puts and finds blobs. Written once under a temporary name, synced, then renamed: never half there.
+
+    A table is one Parquet blob, or a manifest whose parts are Parquet blobs (decision 0020).
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -41,20 +48,63 @@ class BlobStore:
                 self._settle(temporary, digest)
         return digest
 
+    def put_table(self, folder: Path) -> str:
+        """Store the table of a job's folder and return its digest: as parts where its worker cut it."""
+        cut = manifest_at(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
+        if cut is None:
+            return self.put_file(folder / TABLE)
+        for part in cut.parts:
+            self.adopt(folder / PARTS / part.digest.removeprefix(PREFIX), part.digest)
+        return self.put_bytes(cut.canonical())
+
+    def adopt(self, source: Path, digest: str) -> None:
+        """Take over a file that a worker wrote, synced and named by its digest. The source is gone afterwards."""
+        if self.has(digest):
+            source.unlink(missing_ok=True)
+            return
+        final = self._path(digest)
+        with _DiskFaults(self.root):
+            final.parent.mkdir(exist_ok=True)
+            source.chmod(0o444)
+            source.replace(final)
+
     def has(self, digest: str) -> bool:
         """Whether a blob of that name is there (its bytes are checked by :meth:`damaged`)."""
         return self._path(digest).is_file()
 
-    def path(self, digest: str) -> Path:
-        """Where a blob lies, for reading.
+    def file(self, digest: str) -> Path:
+        """Where the bytes of that name lie, for reading.
 
         Raises:
-            NotFound: when it is not there.
+            NotFound: when they are not there.
         """
         path = self._path(digest)
         if not path.is_file():
             raise NotFound("A stored file is missing", where=digest, remedy="Restore the workspace from a backup.")
         return path
+
+    def path(self, digest: str) -> Path:
+        """Where a blob lies, for reading: its file, or the folder of a table's parts in the order of its rows.
+
+        Raises:
+            NotFound: when it, or one of its parts, is not there.
+        """
+        file = self.file(digest)
+        manifest = manifest_at(file)
+        return file if manifest is None else self._view(digest, manifest)
+
+    def manifest(self, digest: str) -> TableManifest | None:
+        """The parts of a table, or none when the blob is one file."""
+        return manifest_at(self.file(digest))
+
+    def parts(self, digest: str) -> list[str]:
+        """Names of the blobs that hold a table's rows, in order: its parts, or itself."""
+        manifest = self.manifest(digest)
+        return [digest] if manifest is None else [part.digest for part in manifest.parts]
+
+    def size(self, digest: str) -> int:
+        """Bytes of a blob, or of all parts of a table."""
+        return sum(self.file(part).stat().st_size for part in self.parts(digest))
 
     def names(self) -> Iterator[str]:
         """All blobs, sorted."""
@@ -72,10 +122,54 @@ class BlobStore:
                 out.append(name)
         return out
 
+    def remove(self, digests: Iterable[str]) -> int:
+        """Remove blobs for good, and every folder of parts that shows one of them; returns the bytes freed.
+
+        Only who holds the workspace's write lock may call this. What is gone already is no error.
+        """
+        freed, gone = 0, set[int]()
+        for digest in digests:
+            path = self._path(digest)
+            if path.is_file():
+                status = path.stat()
+                freed += status.st_size
+                gone.add(status.st_ino)
+                path.unlink()
+        for view in self._views():
+            if not self.has(PREFIX + view.name) or gone.intersection(part.stat().st_ino for part in view.iterdir()):
+                shutil.rmtree(view)
+        return freed
+
     def sweep(self) -> None:
         """Remove what a killed owner was writing. Only who owns the workspace may call this."""
         for path in self.root.glob("new-*"):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _view(self, digest: str, manifest: TableManifest) -> Path:
+        """A folder of hard links to the parts, made once. Its name is the table's digest."""
+        view = self.root / _VIEWS / digest.removeprefix(PREFIX)
+        if view.is_dir():
+            return view
+        view.parent.mkdir(exist_ok=True)
+        with _DiskFaults(self.root):
+            temporary = Path(tempfile.mkdtemp(prefix="new-", dir=self.root))
+            try:
+                for number, part in enumerate(manifest.parts):
+                    _link(self.file(part.digest), temporary / f"{number:06}.parquet")
+                temporary.replace(view)
+            except OSError:
+                if not view.is_dir():  # else another thread made the same folder first
+                    raise
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        return view
+
+    def _views(self) -> list[Path]:
+        folder = self.root / _VIEWS
+        return list(folder.iterdir()) if folder.is_dir() else []
 
     def _path(self, digest: str) -> Path:
         plain = digest.removeprefix(PREFIX)
@@ -93,6 +187,15 @@ class BlobStore:
         final = self._path(digest)
         final.parent.mkdir(exist_ok=True)
         temporary.replace(final)
+
+
+def _link(source: Path, link: Path) -> None:
+    try:
+        link.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, link)  # a file system without hard links
 
 
 class _Temporary:

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.records import IngestResult
-from core.data.writing import ROW_GROUP, described, interruptible, whole_file
-from core.kernel.digests import digest_file, digest_json
+from core.data.writing import ROW_GROUP, described, files_of, interruptible, whole_file
+from core.kernel.digests import digest_json, digest_table
 from core.kernel.errors import InputError, Problem, SystemFault
 from core.kernel.progress import Progress
 from core.project.schema import Table
@@ -47,7 +47,7 @@ def build_table(
     threads: int = 1,
     memory: str = "2GB",
 ) -> IngestResult:
-    """Run the table's query over ``inputs`` (table name to Parquet file) into one file at ``out``.
+    """Run the table's query over ``inputs`` (table name to Parquet file or folder of parts) into one file at ``out``.
 
     Rows are sorted by ``key`` if given, else in the order the query gives. One thread by default:
     with several, DuckDB may order ties and add floats differently from run to run.
@@ -69,7 +69,7 @@ def build_table(
         except duckdb.Error as error:
             raise _wrong(name, error, inputs) from error
     progress.step(1, 2, "digest")
-    sources = {input_name: digest_file(path) for input_name, path in sorted(inputs.items())}
+    sources = {input_name: digest_table(path) for input_name, path in sorted(inputs.items())}
     result = described(name, out, digest_json({"sql": table.sql, "inputs": sources, "key": list(key)}))
     progress.step(2, 2, f"{result.rows:,} rows")
     return result
@@ -93,9 +93,11 @@ def _locked(
         con.execute("SET autoinstall_known_extensions = false")
         con.execute("SET autoload_known_extensions = false")
         con.execute("SET python_enable_replacements = false")
-        con.execute("SET allowed_paths = ?", [[str(path.resolve()) for path in inputs.values()]])
+        con.execute(
+            "SET allowed_paths = ?", [[str(file.resolve()) for path in inputs.values() for file in files_of(path)]]
+        )
         for name, path in inputs.items():
-            con.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM read_parquet({_literal(path)})")
+            con.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM read_parquet({_literals(path)})")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
         yield con
@@ -185,5 +187,5 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(path: Path) -> str:
-    return "'" + str(path.resolve()).replace("'", "''") + "'"
+def _literals(path: Path) -> str:
+    return "[" + ", ".join("'" + str(file.resolve()).replace("'", "''") + "'" for file in files_of(path)) + "]"

@@ -115,6 +115,11 @@ def described(table: str, file: Path, source_digest: str) -> IngestResult:
     )
 
 
+def files_of(table: Path) -> list[Path]:
+    """The Parquet files of a table in the order of its rows: itself, or the parts in its folder."""
+    return sorted(table.iterdir()) if table.is_dir() else [table]
+
+
 def columns_of(schema: pl.Schema) -> list[ColumnType]:
     """Columns in the contract's words."""
     return [ColumnType(name=name, type=type_class(dtype)) for name, dtype in schema.items()]

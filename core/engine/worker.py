@@ -18,6 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
+from core.blobs.store import TABLE
 from core.engine.workfolder import JobFolder
 from core.kernel.errors import Cancelled, PlimsollError, SystemFault
 
@@ -123,6 +124,8 @@ def run_job(path: Path, out: TextIO, listener: Listener) -> None:
     listener.begin(path, progress)
     try:
         outcome = _work(folder.work)(folder, progress)
+        if folder.out(TABLE).is_file():
+            _work("core.data.parts:cut_table")(path, progress)
         progress.flush()
         folder.write_outcome(outcome)
         progress.send({"event": "done"})

@@ -29,6 +29,11 @@ def digest_file(path: Path) -> str:
     return PREFIX + hasher.hexdigest()
 
 
+def digest_table(path: Path) -> str:
+    """Digest of a table's file; the folder of a table's parts is named by its digest already."""
+    return PREFIX + path.name if path.is_dir() else digest_file(path)
+
+
 def canonical_json(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from core.contract.schema import Contract
-from core.kernel.digests import digest_bytes, digest_file
+from core.kernel.digests import digest_bytes, digest_file, digest_table
 from core.kernel.progress import Progress
 from core.measures.classification import both_classes, brier, log_loss, roc_auc
 from core.project.schema import Candidate
@@ -64,7 +64,7 @@ def train(
         model_digest=digest_bytes(model),
         model_bytes=len(model),
         predictions_digest=digest_file(folder / "predictions.parquet"),
-        training_set_digest=digest_file(training_set),
+        training_set_digest=digest_table(training_set),
         parity=parity,
         latency=row_latency(session, data.x_validate),
         quality=split_quality(predictions),

@@ -9,9 +9,8 @@ import typer
 
 from core.cli import output
 from core.cli.session import Options, client
-from core.cli.walk import listing, load_project_here, noun, show_steps, verdict, walk_to, write_whole
-from core.kernel.digests import digest_bytes
-from core.kernel.errors import NotFound, SystemFault
+from core.cli.walk import listing, load_project_here, noun, show_steps, verdict, walk_to
+from core.kernel.errors import NotFound
 
 Table = Annotated[str, typer.Argument(metavar="ID", help="Table, snapshot id or its beginning, or latest.")]
 
@@ -157,18 +156,12 @@ def sheet(context: typer.Context, table: Table) -> None:
 def restore(
     context: typer.Context, table: Table, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to.")]
 ) -> None:
-    """Copy a snapshot out as Parquet, its bytes checked against its digest."""
+    """Copy a snapshot out as one Parquet file, its bytes checked against their digests."""
+    from core.data.restoring import restore_table
+
     options: Options = context.obj
     with client(options) as held:
         found = held.ask("snapshot_file", id=table)
-        data = Path(found["path"]).read_bytes()
-    if digest_bytes(data) != found["digest"]:
-        raise SystemFault(
-            "The stored bytes were changed", where=found["digest"], remedy="See `plimsoll ledger verify`."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{found['table']}.parquet"
-    write_whole(file, data)
-    options.printer.value(
-        {"file": str(file), "snapshot": found["snapshot"], "digest": found["digest"], "bytes": len(data)}
-    )
+        file = folder / f"{found['table']}.parquet"
+        size = restore_table([(Path(one["path"]), one["digest"]) for one in found["files"]], file)
+    options.printer.value({"file": str(file), "snapshot": found["snapshot"], "digest": found["digest"], "bytes": size})

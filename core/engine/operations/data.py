@@ -28,16 +28,16 @@ def keep_derived(context: Context, outcome: JobOutcome) -> Done:
 
 
 def keep_table(context: Context, outcome: JobOutcome, kind: str) -> Done:
-    """Store ``table.parquet`` of a finished job as a snapshot."""
+    """Store the table of a finished job as a snapshot."""
     value = outcome.value
-    blob = context.workspace.blobs.put_file(outcome.folder / "table.parquet")
+    blob = context.workspace.blobs.put_table(outcome.folder)
     row = context.add(
         Snapshot,
         "snap",
         kind=kind,
         name=outcome.params["name"],
         rows=value["rows"],
-        bytes=context.workspace.blobs.path(blob).stat().st_size,
+        bytes=context.workspace.blobs.size(blob),
         blob=blob,
         source_digest=value["source_digest"],
         schema_digest=value["schema_digest"],

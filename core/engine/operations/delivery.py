@@ -202,14 +202,14 @@ def keep_collection(context: Context, outcome: JobOutcome) -> Done:
         raise Refused(f"Somebody else collected from {target} meanwhile", remedy="Collect again.")
     if value["rows"] == 0:
         return Done(subject=target, summary=f"{target}: nothing new", result={"rows": 0, "more": False})
-    blob = blobs.put_file(outcome.folder / "table.parquet")
+    blob = blobs.put_table(outcome.folder)
     snapshot = context.add(
         Snapshot,
         "snap",
         kind="predictions",
         name=f"{target}_predictions",
         rows=value["rows"],
-        bytes=blobs.path(blob).stat().st_size,
+        bytes=blobs.size(blob),
         blob=blob,
         columns=dict.fromkeys(value["columns"], ""),
     )

@@ -62,7 +62,7 @@ def start_add_labels(context: Context, request: AddLabels) -> Done:
 def keep_labels(context: Context, outcome: JobOutcome) -> Done:
     """Keep labels as a snapshot; the same file twice is kept once."""
     blobs, name = context.workspace.blobs, outcome.params["name"]
-    blob = blobs.put_file(outcome.folder / "table.parquet")
+    blob = blobs.put_table(outcome.folder)
     known = context.session.exec(select(Snapshot).where(Snapshot.kind == "labels", Snapshot.blob == blob)).first()
     if known is not None:
         return Done(subject=known.id, summary=f"{name}: known already", result={"snapshot": known.id, "rows": 0})
@@ -73,7 +73,7 @@ def keep_labels(context: Context, outcome: JobOutcome) -> Done:
         kind="labels",
         name=name,
         rows=rows,
-        bytes=blobs.path(blob).stat().st_size,
+        bytes=blobs.size(blob),
         blob=blob,
         columns=dict.fromkeys(outcome.value["columns"], ""),
     )

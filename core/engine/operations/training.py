@@ -24,7 +24,7 @@ def keep_training_set(context: Context, outcome: JobOutcome) -> Done:
     """Keep a training set and its contract."""
     blobs = context.workspace.blobs
     value = outcome.value
-    blob = blobs.put_file(outcome.folder / "table.parquet")
+    blob = blobs.put_table(outcome.folder)
     contract = blobs.put_file(outcome.folder / "contract.json")
     row = context.add(
         Snapshot,
@@ -32,7 +32,7 @@ def keep_training_set(context: Context, outcome: JobOutcome) -> Done:
         kind="training_set",
         name=outcome.params["name"],
         rows=value["rows"],
-        bytes=blobs.path(blob).stat().st_size,
+        bytes=blobs.size(blob),
         blob=blob,
         columns=dict.fromkeys(value["columns"], ""),
         detail={"splits": value["splits"], "features": value["features"], "contract": contract, "fill": value["fill"]},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from sqlmodel import col, select
 
+from core.blobs.store import BlobStore
 from core.engine.actors import roles_of
 from core.engine.audit import audit_facts
 from core.engine.operations.models import find_model
@@ -15,6 +16,7 @@ from core.engine.questions.training import user_names
 from core.engine.registry import question
 from core.governance.audit import audit_answer
 from core.kernel.clock import utc_text
+from core.kernel.errors import PlimsollError
 from core.kernel.progress import Silent
 from core.store.ledger import EntryBody
 from core.store.tables import Fact, LedgerEntry, ModelVersion, Package, Report, Run, Snapshot, StepResult, User, UserKey
@@ -113,8 +115,16 @@ def blob_owners(engine: Engine) -> dict[str, str]:
         for table, blobs_of in BLOBS_OF.items():
             for row in session.exec(select(table)):
                 for digest in _named_by(row, blobs_of):
-                    out.setdefault(digest, f"{table.__tablename__} {row.id}")
+                    for blob in (digest, *_parts(engine.workspace.blobs, digest)):
+                        out.setdefault(blob, f"{table.__tablename__} {row.id}")
     return out
+
+
+def _parts(blobs: BlobStore, digest: str) -> list[str]:
+    try:
+        return blobs.parts(digest)
+    except PlimsollError:  # it is missing or changed: verification names it
+        return []
 
 
 def _named_by(row: Fact, blobs_of: Callable[[Any], list[str]]) -> list[str]:

@@ -65,14 +65,15 @@ def data_sheet(engine: Engine, id: str) -> str:
 
 @question("snapshot_file")
 def snapshot_file(engine: Engine, id: str) -> dict[str, Any]:
-    """Where a snapshot's Parquet file lies, and its digest, for copying it out."""
+    """Where a snapshot's Parquet files lie, in the order of its rows, and their digests, for copying it out."""
     with engine.workspace.database.reading() as session:
         row = find_snapshot(session, id)
+    blobs = engine.workspace.blobs
     return {
         "snapshot": row.id,
         "table": row.name,
         "digest": row.blob,
-        "path": str(engine.workspace.blobs.path(row.blob)),
+        "files": [{"path": str(blobs.file(part)), "digest": part} for part in blobs.parts(row.blob)],
     }
 
 
