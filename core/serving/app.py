@@ -13,7 +13,7 @@ import orjson
 from core.kernel.clock import utc_text
 from core.kernel.errors import AnswerIsNo, InputError, PlimsollError
 from core.serving.answers import infer_answer, model_metadata, output_types, server_metadata
-from core.serving.feature_updates import apply_updates
+from core.serving.feature_updates import answer_look_ups, apply_updates
 from core.serving.http import TEXT, HttpError, answer_error, answer_json, error_text, read_body
 from core.serving.loaded import LoadedModel
 from core.serving.protocol import InferRequest, decode
@@ -56,13 +56,13 @@ class App:
         elif parts[:1] != ["v2"]:
             raise HttpError(404, f"there is nothing at {scope.path[:200]}", "not_found")
         elif method == "GET":
-            self._get(parts[1:], scope.path, proto)
+            self._get(parts[1:], scope, proto)
         elif method == "POST":
             await self._post(parts[1:], scope, proto)
         else:
             raise HttpError(405, f"{method} is not supported", "method")
 
-    def _get(self, parts: Sequence[str], path: str, proto: Any) -> None:
+    def _get(self, parts: Sequence[str], scope: Any, proto: Any) -> None:
         """Health and metadata."""
         if not parts:
             answer_json(proto, 200, server_metadata())
@@ -73,10 +73,13 @@ class App:
             answer_json(proto, 200 if ready else 503, {"ready": ready} if ready else {"error": self._unready()})
         elif parts == ["plimsoll", "status"]:
             answer_json(proto, 200, {**self.service.status(), "features": self.service.online.freshness()})
+        elif parts == ["plimsoll", "features"]:
+            self._must_hold_token(scope)
+            answer_json(proto, 200, {view: held.plain() for view, held in self.service.online.held().items()})
         elif parts[0] == "models" and len(parts) >= 2:
             self._model(parts[1:], proto)
         else:
-            raise HttpError(404, f"there is nothing at {path[:200]}", "not_found")
+            raise HttpError(404, f"there is nothing at {scope.path[:200]}", "not_found")
 
     def _model(self, parts: Sequence[str], proto: Any) -> None:
         name, version, rest = _split_model(parts)
@@ -95,6 +98,8 @@ class App:
             await self._index(scope, proto)
         elif list(parts) == ["plimsoll", "features"]:
             await self._features(scope, proto)
+        elif list(parts) == ["plimsoll", "features", "lookup"]:
+            await self._look_ups(scope, proto)
         elif len(parts) >= 3 and parts[0] == "models" and parts[-1] == "infer":
             await self._infer(parts[1:], scope, proto)
         else:
@@ -116,14 +121,24 @@ class App:
 
     async def _features(self, scope: Any, proto: Any) -> None:
         """POST /v2/plimsoll/features with the bearer token of ``state/token``."""
-        sent = scope.headers.get("authorization", "")
-        if not hmac.compare_digest(sent.encode(), f"Bearer {self.service.token}".encode()):
-            raise HttpError(401, "feature updates need the bearer token of this target", "unauthorized")
+        self._must_hold_token(scope)
         document = _json_object(await read_body(scope, proto))
         contract = self.service.model.contract if self.service.model else None
         loop = asyncio.get_running_loop()
         counts = await loop.run_in_executor(None, apply_updates, self.service.online, document, contract)
         answer_json(proto, 200, {"upserted": counts})
+
+    async def _look_ups(self, scope: Any, proto: Any) -> None:
+        """POST /v2/plimsoll/features/lookup: what a prediction would find, for parity. Needs the token too."""
+        self._must_hold_token(scope)
+        document = _json_object(await read_body(scope, proto))
+        loop = asyncio.get_running_loop()
+        answer_json(proto, 200, await loop.run_in_executor(None, answer_look_ups, self.service.online, document))
+
+    def _must_hold_token(self, scope: Any) -> None:
+        sent = scope.headers.get("authorization", "")
+        if not hmac.compare_digest(sent.encode(), f"Bearer {self.service.token}".encode()):
+            raise HttpError(401, "feature updates need the bearer token of this target", "unauthorized")
 
     async def _infer(self, parts: Sequence[str], scope: Any, proto: Any) -> None:
         """POST .../infer: answer, count, and queue the log lines."""

@@ -7,6 +7,7 @@ target's online store, then the requests of that hour are sent with the V2 proto
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,18 @@ import httpx
 import polars as pl
 
 from core.contract.schema import Contract
+from core.delivery.online import TargetStore
 from core.engine.work.training import read_contract
 from core.engine.workfolder import JobFolder
+from core.features.definitions import definition_of
+from core.features.materialise import MaterialisedView, bring_to, mark_reached
+from core.features.online import store_rows, updates_between
 from core.kernel.clock import parse_utc, utc_text
-from core.kernel.errors import SystemFault
 from core.kernel.progress import Progress
 from core.project.schema import Project
 
 HOUR = timedelta(hours=1)
+INSTANT = timedelta(microseconds=1)
 ROWS_PER_REQUEST = 20
 DATATYPES = {"int": "INT64", "float": "FP64", "text": "BYTES", "bool": "BOOL", "time": "BYTES"}
 
@@ -32,7 +37,7 @@ def replay(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     from core.delivery import operate
     from core.delivery.records import TargetSpec
     from core.delivery.ssh import connect
-    from core.features.online import state_at, updates_between, write_view_values
+    from core.features.online import write_view_values
 
     project = Project.read(folder.params["project"])
     contract = read_contract(folder.input("contract"))
@@ -40,19 +45,22 @@ def replay(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     values = write_view_values(project, folder.inputs("table"), folder.out("views"))
     requests = requests_of(folder.input("training_set"), contract, since, until)
     with connect(TargetSpec.read(folder.params["target"])) as remote, operate.server_address(remote) as address:
-        sender = Sender(address.url, address.token, contract)
-        with sender.client:
-            sender.push(state_at(project, values, since - timedelta(microseconds=1)))
+        sender = Sender(address.url, contract)
+        feed = Feed(TargetStore(address.url, address.token, entities_of(project)), project, values, progress)
+        with sender.client, closing(feed.store):
+            feed.begin(since - INSTANT)
             hours = int((until - since) / HOUR)
             for number in range(hours):
                 hour = since + number * HOUR
                 progress.check()
                 progress.step(number, hours, hour.strftime("%d %B %H:00 UTC"))
-                sender.push(updates_between(values, hour, hour + HOUR))
+                feed.push(hour, hour + HOUR)
                 due = requests.filter(pl.col("_at").is_between(hour, hour + HOUR, closed="left"))
                 for some in due.iter_slices(ROWS_PER_REQUEST):
                     sender.infer(some)
-    return sender.counts | {"since": utc_text(since), "until": utc_text(until)}
+            held = feed.end(until - INSTANT)
+    sent = {"pushed_values": feed.pushed, "materialised": held}
+    return sender.counts | sent | {"since": utc_text(since), "until": utc_text(until)}
 
 
 def requests_of(training_set: Path, contract: Contract, since: datetime, until: datetime) -> pl.DataFrame:
@@ -67,42 +75,60 @@ def requests_of(training_set: Path, contract: Contract, since: datetime, until: 
     )
 
 
+class Feed:
+    """Keeps a target's online store as it stood at each hour: a materialisation, then every update as it comes."""
+
+    def __init__(self, store: TargetStore, project: Project, values: dict[str, Path], progress: Progress) -> None:
+        self.store = store
+        self.pushed = 0
+        self._project, self._values, self._progress = project, values, progress
+        self._definitions = {name: definition_of(project, name) for name in project.features.views}
+
+    def begin(self, at: datetime) -> None:
+        """Bring every view to ``at``."""
+        for name in self._values:
+            self.pushed += self._brought(name, at).rows
+
+    def push(self, since: datetime, until: datetime) -> None:
+        """Write what becomes valid in [since, until)."""
+        document = {}
+        for name, frame in updates_between(self._values, since, until).items():
+            rows = list(store_rows(name, self._project.features.views[name], frame))
+            if rows:
+                document[name] = self.store.document(name, rows)
+        self.pushed += self.store.send(document)
+
+    def end(self, at: datetime) -> list[dict[str, Any]]:
+        """Note how far the store has come; returns what it holds of each view."""
+        views, out = self._project.features.views, []
+        for name, path in self._values.items():
+            mark_reached(self.store, name, views[name], self._definitions[name], path, at)
+            out.append(self._brought(name, at).plain())
+        return out
+
+    def _brought(self, name: str, at: datetime) -> MaterialisedView:
+        view, definition = self._project.features.views[name], self._definitions[name]
+        return bring_to(self.store, name, view, definition, self._values[name], at, self._progress)
+
+
+def entities_of(project: Project) -> dict[str, list[str]]:
+    """The entity columns of each view."""
+    return {name: view.entity for name, view in project.features.views.items()}
+
+
 class Sender:
     """Speaks to one server and counts what it said."""
 
-    def __init__(self, url: str, token: str, contract: Contract) -> None:
+    def __init__(self, url: str, contract: Contract) -> None:
         self.client = httpx.Client(base_url=url, timeout=30.0, trust_env=False)
-        self._token = token
         self._contract = contract
         self.counts: dict[str, Any] = {
             "requests": 0,
             "rows": 0,
             "rejected_rows": 0,
             "errors": 0,
-            "pushed_values": 0,
             "seconds_inferring": 0.0,
         }
-
-    def push(self, updates: dict[str, pl.DataFrame]) -> None:
-        """Write feature values into the target's online store."""
-        views = {view.name: view for view in self._contract.views}
-        document = {
-            name: {
-                "entity": views[name].entity,
-                "features": views[name].features,
-                "rows": _json_rows(frame.select("valid_from", *views[name].entity, *views[name].features)),
-            }
-            for name, frame in updates.items()
-            if name in views and frame.height
-        }
-        if not document:
-            return
-        answer = self.client.post(
-            "/v2/plimsoll/features", json=document, headers={"Authorization": f"Bearer {self._token}"}
-        )
-        if answer.status_code != 200:
-            raise SystemFault("The target refused feature values", detail=answer.text[:500])
-        self.counts["pushed_values"] += sum(answer.json()["upserted"].values())
 
     def infer(self, rows: pl.DataFrame) -> None:
         """Send rows as one request; when the contract refuses it, row by row, so that good rows are served."""
@@ -140,11 +166,6 @@ def _json_column(column: pl.Series) -> list[Any]:
     if isinstance(column.dtype, pl.Datetime):
         return [None if value is None else utc_text(_aware(value)) for value in column]
     return column.to_list()
-
-
-def _json_rows(frame: pl.DataFrame) -> list[list[Any]]:
-    columns = [_json_column(column) for column in frame.get_columns()]
-    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _aware(value: datetime) -> datetime:
