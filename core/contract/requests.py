@@ -12,15 +12,18 @@ from typing import Any
 import polars as pl
 
 from core.contract.checks import MASK, run_checks
+from core.contract.compile import compile_check
+from core.contract.definitions import WHOLE, check_name, definition_problems
 from core.contract.matrix import FIELD_TYPES
 from core.contract.rules import Bound as Table
-from core.contract.rules import check_name, compile_check, definition_problems
+from core.contract.rules import Rule
 from core.contract.schema import Check, CheckKind, CheckResult, Contract, Failure, Field_, ValidationReport
 from core.kernel.clock import parse_utc
 
 Row = Mapping[str, Any]
 _FEW = 8  # rows up to which simple checks run in plain Python
 _INT64 = 2**63
+NOT_OF_REQUESTS = "it is about a whole table; a request is a few rows of one"
 
 
 class Undecodable(ValueError):
@@ -126,18 +129,21 @@ class RequestValidator:
         self._personal = frozenset(contract.personal)
         self._decoders = [(field, _DECODERS[field.type]) for field in contract.fields]
         self._expected = {f.name: f.type + (" or null" if f.nullable else "") for f in contract.fields}
-        self._quick = [_quick(check, contract.fields) for check in contract.checks]
-        self._rest = [check for check, quick in zip(contract.checks, self._quick, strict=True) if quick is None]
         empty = pl.LazyFrame(schema=self._schema)
-        bound = [compile_check(check, Table(empty, self._schema, {})) for check in contract.checks]
-        self._expectations = [rule.expected for rule in bound]
-        self._probe = _all_pass(self._rest, [r for r, q in zip(bound, self._quick, strict=True) if q is None])
+        bound = [compile_check(check, Table(empty, self._schema, None)) for check in contract.checks]
+        self._skipped = {place: _skipped(rule) for place, rule in enumerate(bound) if _of_tables(rule)}
+        rules = [rule for place, rule in enumerate(bound) if place not in self._skipped]
+        self._checks = [rule.check for rule in rules]
+        self._quick = [_quick(check, contract.fields) for check in self._checks]
+        self._rest = [check for check, quick in zip(self._checks, self._quick, strict=True) if quick is None]
+        self._expectations = [rule.expected for rule in rules]
+        self._probe = _all_pass(self._rest, [r for r, q in zip(rules, self._quick, strict=True) if q is None])
 
     def validate(self, rows: Sequence[Row]) -> tuple[pl.DataFrame, ValidationReport]:
         """Decode ``rows`` and check them: the frame [n, fields] and every problem by field name.
 
         A value that cannot be decoded is null in the frame and a failure in the report. The
-        contract's checks run on what could be decoded.
+        contract's checks run on what could be decoded; those about whole tables are skipped and say so.
         """
         faults = _Faults(self._personal)
         columns = self._decode(rows, faults)
@@ -171,10 +177,15 @@ class RequestValidator:
             return None
 
     def _check(self, frame: pl.DataFrame, columns: Mapping[str, list[Any]]) -> list[CheckResult]:
+        asked = iter(self._asked(frame, columns))
+        return [
+            self._skipped[place].model_copy(update={"rows": frame.height}) if place in self._skipped else next(asked)
+            for place in range(len(self.contract.checks))
+        ]
+
+    def _asked(self, frame: pl.DataFrame, columns: Mapping[str, list[Any]]) -> list[CheckResult]:
         if frame.height > _FEW or not self._passes(frame, columns):
-            report = run_checks(
-                frame, self.contract.checks, table="", key=self.contract.key, personal=self.contract.personal
-            )
+            report = run_checks(frame, self._checks, table="", key=self.contract.key, personal=self.contract.personal)
             return report.results
         return [
             CheckResult.model_construct(
@@ -188,8 +199,13 @@ class RequestValidator:
                 observed="all rows pass",
                 expected=expected,
                 examples=[],
+                skipped="",
+                value=None,
+                low=None,
+                high=None,
+                groups=[],
             )
-            for check, expected in zip(self.contract.checks, self._expectations, strict=True)
+            for check, expected in zip(self._checks, self._expectations, strict=True)
         ]
 
     def _passes(self, frame: pl.DataFrame, columns: Mapping[str, list[Any]]) -> bool:
@@ -216,12 +232,18 @@ class _QuickTest:
 def _quick(check: Check, fields: Sequence[Field_]) -> _QuickTest | None:
     """The plain-Python form of simple checks on decoded values; none where Polars must judge."""
     types = {field.name: field.type for field in fields}
-    if check.where or len(check.columns) != 1 or check.columns[0] not in types or definition_problems(check):
+    if (
+        check.where
+        or check.by
+        or len(check.columns) != 1
+        or check.columns[0] not in types
+        or definition_problems(check)
+    ):
         return None
     column = check.columns[0]
     if check.kind == "not_null":
         return _QuickTest(column, lambda value: value is None)
-    if check.kind == "between" and types[column] in ("int", "float"):
+    if check.kind == "between" and types[column] in ("int", "float") and (check.above, check.below) == (None, None):
         low = -math.inf if check.min is None else check.min
         high = math.inf if check.max is None else check.max
         return _QuickTest(column, lambda value: value is not None and not low <= value <= high)
@@ -229,6 +251,25 @@ def _quick(check: Check, fields: Sequence[Field_]) -> _QuickTest | None:
         allowed = frozenset(check.values)
         return _QuickTest(column, lambda value: value is not None and value not in allowed)
     return None
+
+
+def _of_tables(rule: Rule) -> bool:
+    return rule.check.kind in WHOLE or rule.alone or (rule.check.kind == "lag" and rule.value is not None)
+
+
+def _skipped(rule: Rule) -> CheckResult:
+    return CheckResult(
+        name=rule.name,
+        kind=rule.check.kind,
+        columns=rule.check.columns,
+        severity=rule.check.severity,
+        passed=True,
+        rows=0,
+        failed=0,
+        observed=f"skipped: {NOT_OF_REQUESTS}",
+        expected=rule.expected,
+        skipped=NOT_OF_REQUESTS,
+    )
 
 
 def _all_pass(checks: Sequence[Check], rules: Sequence[Any]) -> pl.Expr | None:

@@ -10,16 +10,34 @@ from core.kernel.records import Record
 
 CheckKind = Literal[
     "columns",  # required columns are present
+    "absent",  # columns that must not be there
     "type",  # the column has the stated type
     "not_null",  # share of nulls at most 1 - mostly
+    "null",  # no value at all
     "unique",  # the columns together identify a row
-    "between",  # min <= value <= max
+    "duplicates",  # no row occurs twice, nulls being equal
+    "between",  # min <= value <= max, above < value < below
     "in_set",  # value in values
+    "not_in_set",  # value not in values
     "matches",  # regular expression over the whole value
+    "not_matches",  # no part of the value is like it
+    "length",  # min <= characters <= max
+    "date_format",  # text that is a date or time in the stated format
+    "compare",  # one column against another
+    "monotonic",  # never falls (or never rises) in the order of the rows
+    "lag",  # arrival at most max_age after the event
     "references",  # every value occurs in another table's column
     "expression",  # any SQL expression that must be true
     "row_count",  # min <= rows <= max
     "fresh",  # newest time at most max_age old
+    "statistic",  # min <= sum, mean, median, ... <= max
+    "constant",  # one value only
+    "most_common",  # the most frequent value is one of values
+    "distribution",  # like the baseline's, in bins
+    "anomaly",  # a statistic within what its history lets expect
+]
+Statistic = Literal[
+    "row_count", "null_share", "distinct", "distinct_share", "sum", "mean", "median", "std", "min", "max", "quantile"
 ]
 
 
@@ -32,15 +50,30 @@ class Check(Record):
     severity: Literal["warn", "fail"] = "fail"
     mostly: float = Field(default=1.0, gt=0.0, le=1.0)
     where: str | None = Field(default=None, description="SQL condition: only these rows are checked")
+    by: list[str] = Field(default_factory=list, description="Each group of these columns must pass by itself")
     min: float | None = None
     max: float | None = None
+    above: float | None = Field(default=None, description="For between: values must be greater")
+    below: float | None = Field(default=None, description="For between: values must be less")
     values: list[str | float | bool] = Field(default_factory=list)
     pattern: str | None = None
     expression: str | None = None
     type: Literal["int", "float", "text", "bool", "time", "date"] | None = None
     table: str | None = Field(default=None, description="For references: the other table")
     column: str | None = Field(default=None, description="For references: the other table's column")
+    to: list[str] = Field(default_factory=list, description="For references: the other table's columns, where several")
     max_age: str | None = None
+    strict: bool = Field(default=False, description="columns: no others; monotonic: no equal neighbours")
+    ordered: bool = Field(default=False, description="For columns: in this order")
+    operator: Literal["<", "<=", "==", "!=", ">=", ">"] | None = Field(default=None, description="For compare")
+    direction: Literal["increasing", "decreasing"] = Field(default="increasing", description="For monotonic")
+    format: str | None = Field(default=None, description="For date_format: such as %Y-%m-%d")
+    statistic: Statistic | None = Field(default=None, description="For statistic and anomaly")
+    quantile: float | None = Field(default=None, ge=0.0, le=1.0, description="For statistic quantile, and for lag")
+    baseline: str = Field(default="previous", description="For distribution: previous, first or a snapshot")
+    false_alarm: float = Field(
+        default=0.01, gt=0.0, lt=0.5, description="distribution, anomaly: chance of an alarm without cause"
+    )
 
 
 class Failure(Record):
@@ -51,8 +84,22 @@ class Failure(Record):
     values: dict[str, str | None] = Field(default_factory=dict)
 
 
+class GroupFailure(Record):
+    """One group that failed a check ``by`` groups."""
+
+    group: dict[str, str | None]
+    rows: int
+    failed: int
+    value: float | None = None
+
+
 class CheckResult(Record):
-    """The verdict of one check: the same record at all four call sites."""
+    """The verdict of one check: the same record at all four call sites.
+
+    ``skipped`` says why a check was not asked here; such a one counts neither as passed nor as
+    failed and stops nothing. ``value`` is what a check on a statistic saw, ``low`` and ``high``
+    what it allowed. ``groups`` are the worst groups of a check ``by`` groups.
+    """
 
     name: str
     kind: CheckKind
@@ -64,6 +111,16 @@ class CheckResult(Record):
     observed: str = ""
     expected: str = ""
     examples: list[Failure] = Field(default_factory=list)
+    skipped: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    groups: list[GroupFailure] = Field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """Failures over rows looked at; 0 without rows."""
+        return self.failed / self.rows if self.rows else 0.0
 
 
 class ValidationReport(Record):

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
+from core.contract.definitions import definition_problems
 from core.contract.expressions import parse_expression
-from core.contract.rules import definition_problems
 from core.contract.schema import Check
 from core.kernel.errors import InputError, Problem
 from core.project.document import Document
