@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from core.kernel.digests import digest_json
@@ -55,6 +57,22 @@ class SnapshotDiff(Record):
         """Nothing differs."""
         schema = self.columns_added or self.columns_removed or self.retyped
         return not schema and not (self.rows_added or self.rows_removed or self.rows_changed)
+
+
+class CellChange(Record):
+    """One cell of a row that differs, as text; null where there is no value or no row."""
+
+    column: str
+    before: str | None
+    after: str | None
+
+
+class RowChange(Record):
+    """One row that differs between two snapshots."""
+
+    change: Literal["changed", "added", "removed"]
+    key: dict[str, str | None]
+    cells: list[CellChange]
 
 
 def schema_digest(columns: list[ColumnType]) -> str:

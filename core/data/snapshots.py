@@ -10,7 +10,7 @@ from core.data.records import ChangedColumn, ColumnType, SnapshotDiff
 from core.data.writing import columns_of, require_columns
 from core.kernel.errors import InputError
 
-_LEFT, _RIGHT = "\x1fa", "\x1fb"
+LEFT, RIGHT = "\x1fa", "\x1fb"
 
 
 def schema_of(path: Path) -> list[ColumnType]:
@@ -37,7 +37,7 @@ def diff(a: Path, b: Path, key: list[str]) -> SnapshotDiff:
     before, after = schema_of(a), schema_of(b)
     old, new = {c.name: c.type for c in before}, {c.name: c.type for c in after}
     left, right = pl.scan_parquet(a), pl.scan_parquet(b)
-    _require_key(left, right, key, (a, b))
+    require_key(left, right, key, (a, b))
     common = [name for name in old if name in new and old[name] == new[name] and name not in key]
     counts = _compare(left, right, key, common)
     return SnapshotDiff(
@@ -54,7 +54,17 @@ def diff(a: Path, b: Path, key: list[str]) -> SnapshotDiff:
     )
 
 
-def _require_key(left: pl.LazyFrame, right: pl.LazyFrame, key: list[str], paths: tuple[Path, Path]) -> None:
+def differing(common: list[str]) -> dict[str, pl.Expr]:
+    """For each column that two joined snapshots have in common, whether its cells differ; null equals null."""
+    return {name: pl.col(name + LEFT).ne_missing(pl.col(name + RIGHT)) for name in common}
+
+
+def require_key(left: pl.LazyFrame, right: pl.LazyFrame, key: list[str], paths: tuple[Path, Path]) -> None:
+    """Refuse a key that does not identify the rows of both snapshots.
+
+    Raises:
+        InputError: when it is empty, missing, of another type, or shared by several rows.
+    """
     if not key:
         raise InputError("Two snapshots can only be compared by a key", remedy="State `key` for the source.")
     schemas = left.collect_schema(), right.collect_schema()
@@ -73,10 +83,10 @@ def _require_key(left: pl.LazyFrame, right: pl.LazyFrame, key: list[str], paths:
 
 
 def _compare(left: pl.LazyFrame, right: pl.LazyFrame, key: list[str], common: list[str]) -> dict[str, int]:
-    ours = left.select(*key, *(pl.col(name).alias(name + _LEFT) for name in common))
-    theirs = right.select(*key, *(pl.col(name).alias(name + _RIGHT) for name in common))
+    ours = left.select(*key, *(pl.col(name).alias(name + LEFT) for name in common))
+    theirs = right.select(*key, *(pl.col(name).alias(name + RIGHT) for name in common))
     joined = ours.join(theirs, on=key, how="inner", nulls_equal=True)
-    differs = {name: pl.col(name + _LEFT).ne_missing(pl.col(name + _RIGHT)) for name in common}
+    differs = differing(common)
     changed = pl.any_horizontal(differs.values()).sum() if differs else pl.lit(0)
     plans = [
         left.select(before=pl.len()),

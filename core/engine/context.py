@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ class Context:
         self.now: datetime = moment(session, workspace.clock.now())
         self.rows: list[Fact] = []
         self.new_jobs: list[str] = []
+        self.afterwards: list[Callable[[], object]] = []  # what only a commit makes right, such as removing files
         self._passphrase = passphrase
         self._seq = head(session).seq + 1
 

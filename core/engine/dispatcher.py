@@ -98,6 +98,8 @@ class Dispatcher:
                 self.record_refusal(name, actor, request_id, refusal)
                 raise
             self._workspace.note_head(top)
+            for act in context.afterwards:
+                act()
         if context.new_jobs:
             self._on_jobs(context.new_jobs)
         return done.result

@@ -132,6 +132,7 @@ def project_params(project: Project) -> dict[str, Any]:
     lean = project.model_copy(
         update={
             "suites": {},
+            "retention": {},
             "training": project.training.model_copy(update={"candidates": {}}),
             "policy": project.policy.model_copy(update={"gates": []}),
             "targets": {},

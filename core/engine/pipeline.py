@@ -15,6 +15,7 @@ from core.engine.context import Context, Done, state_of
 from core.engine.dispatcher import Dispatcher
 from core.engine.flow import steps_of
 from core.engine.jobs import JobBoard, submit
+from core.engine.references import blobs_of_step
 from core.engine.registry import JOB_KINDS, JobKind
 from core.engine.steps import NOTED, Planner, Step, code_digest, downstream
 from core.kernel.digests import digest_json
@@ -250,7 +251,9 @@ class PipelineRunner:
     def _known(self, key: str) -> StepResult | None:
         with self._workspace.database.reading() as session:
             query = select(StepResult).where(StepResult.key == key).order_by(col(StepResult.created_at).desc())
-            return session.exec(query).first()
+            found = session.exec(query).first()
+        here = found is not None and all(self._workspace.blobs.has(blob) for blob in blobs_of_step(found.outputs))
+        return found if here else None  # what was collected is made again
 
     def _end(self, run: str, actor: Actor, state: str, reason: str) -> None:
         assert self.dispatcher is not None

@@ -42,6 +42,13 @@ class Table(Record):
     description: str = ""
 
 
+class Retention(Record):
+    """Which snapshots of a table keep their content. Tagged ones, and what anything refers to, always do."""
+
+    newest: int = Field(default=1, ge=1, description="How many of the newest are kept, whatever their age")
+    within: Duration | None = Field(default=None, description="Younger ones are kept too")
+
+
 class Suite(Record):
     """Checks on one source or table. The same records serve all four call sites."""
 
@@ -230,6 +237,9 @@ class Project(Record):
     description: str = ""
     sources: dict[Name, Source]
     tables: dict[Name, Table] = Field(default_factory=dict)
+    retention: dict[Name, Retention] = Field(
+        default_factory=dict, description="Rules by source or table; without one every snapshot is kept"
+    )
     suites: dict[Name, Suite] = Field(default_factory=dict)
     events: Events
     label: Label

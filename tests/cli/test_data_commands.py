@@ -62,6 +62,19 @@ def test_restore_writes_the_very_rows_and_diff_sees_none(run: Any, tmp_path: Pat
     assert run("data", "diff", "orders", "orders", "--key", "colour").code == 2
 
 
+def test_a_tag_names_a_snapshot_and_a_dry_run_removes_nothing(run: Any) -> None:
+    tagged = run("--json", "data", "tag", "orders", "first").json
+    assert run("--json", "data", "show", "first").json["tags"] == ["first"]
+    assert run("--json", "data", "diff", "first", "orders", "--key", "order", "--rows", "5").json["rows"] == []
+    assert "first" in run("data", "list").out
+    assert run("--json", "data", "collect-garbage", "--dry-run").json["blobs"] == {}
+    assert run("data", "collect-garbage").code == 0
+    assert run("--json", "data", "show", tagged["snapshot"]).json["content"] == "kept"
+    assert run("data", "tag", "orders", "orders").code != 0
+    assert run("data", "untag", "first").code == 0
+    assert run("data", "show", "first").code == 2
+
+
 def test_ingest_and_build_come_from_the_cache(run: Any) -> None:
     for words in (("data", "ingest", "orders"), ("features", "build")):
         steps = run("--json", *words).json["steps"]

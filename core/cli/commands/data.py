@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli import output
+from core.cli.commands import snapshots
 from core.cli.session import Options, client
 from core.cli.walk import listing, load_project_here, noun, show_steps, verdict, walk_to
 from core.kernel.errors import NotFound
@@ -18,7 +19,8 @@ Table = Annotated[str, typer.Argument(metavar="ID", help="Table, snapshot id or 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     data = noun(app, "data", "Snapshots of tables: list, show, compare, check, restore.")
-    for function in (ingest, show, profile, diff, validate, propose, sheet, restore):
+    snapshots.register(data)
+    for function in (ingest, show, profile, validate, propose, sheet, restore):
         data.command(function.__name__)(function)
     data.command("list")(list_snapshots)
 
@@ -36,7 +38,17 @@ def list_snapshots(context: typer.Context) -> None:
     options: Options = context.obj
     with client(options) as held:
         frame = held.ask("snapshots")
-    columns = ["snapshot", "table", "rows", "columns", "checks_passed", "checks_failed", "checks_warned", "created_at"]
+    columns = [
+        "snapshot",
+        "table",
+        "rows",
+        "columns",
+        "checks_passed",
+        "checks_failed",
+        "checks_warned",
+        "tags",
+        "created_at",
+    ]
     listing(options, frame, columns, "Snapshots")
 
 
@@ -78,19 +90,6 @@ def profile(context: typer.Context, table: Table) -> None:
     names = ("name", "type", "nulls", "distinct", "min", "max", "mean")
     rows = [{name: column[name] for name in names} for column in view["profile"]["columns"]]
     options.printer.value(rows, f"{view['table']}: {view['rows']:,} rows")
-
-
-def diff(
-    context: typer.Context,
-    before: Annotated[str, typer.Argument(metavar="A", help="Snapshot before.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="Snapshot after.")],
-    key: Annotated[str, typer.Option(help="Columns that identify a row, separated by commas.")],
-) -> None:
-    """What differs between two snapshots, rows matched by key."""
-    options: Options = context.obj
-    names = [name.strip() for name in key.split(",") if name.strip()]
-    with client(options) as held:
-        options.printer.value(held.ask("snapshot_diff", a=before, b=after, key=names), "Differences")
 
 
 def validate(

@@ -96,7 +96,7 @@ def verify(context: typer.Context) -> None:
     if options.as_json:
         options.printer.value(report)
     elif report["ok"]:
-        head = ("ok", "entries", "rows", "points", "blobs", "checkpoints", "head")
+        head = ("ok", "entries", "rows", "points", "blobs", "collected", "checkpoints", "head")
         options.printer.value({name: report[name] for name in head}, "The ledger is sound")
     else:
         raise AnswerIsNo(

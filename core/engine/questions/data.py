@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from sqlmodel import Session, col, select
 
+from core.engine.context import state_of
 from core.engine.find import find
+from core.engine.references import CONTENT, gone, require_content
 from core.engine.registry import question
+from core.engine.retention import tags_of
 from core.kernel.clock import utc_text
 from core.kernel.digests import strict_json
 from core.store.tables import Report, Snapshot
@@ -29,6 +32,8 @@ LIST: dict[str, Any] = {
     "checks_passed": pl.Int64,
     "checks_failed": pl.Int64,
     "checks_warned": pl.Int64,
+    "tags": pl.String,
+    "content": pl.String,
 }
 
 
@@ -40,8 +45,13 @@ def snapshots(engine: Engine) -> pl.DataFrame:
             row.subject: row.facts
             for row in session.exec(select(Report).where(Report.kind == "validation").order_by(col(Report.created_at)))
         }
+        tags, lost = tags_of(session), gone(session)
         rows = [
-            _listed(row, checks.get(row.id))
+            (
+                *_listed(row, checks.get(row.id)),
+                ", ".join(sorted(tag for tag, snapshot in tags.items() if snapshot == row.id)),
+                lost[row.id].state if row.id in lost else "kept",
+            )
             for row in session.exec(select(Snapshot).order_by(col(Snapshot.created_at).desc()))
         ]
     return pl.DataFrame(rows, schema=LIST, orient="row")
@@ -84,6 +94,8 @@ def snapshot(engine: Engine, id: str) -> dict[str, Any]:
             "created_by": row.created_by,
             "columns": [{"name": name, "type": kind} for name, kind in row.columns.items()],
             "detail": row.detail,
+            "tags": sorted(tag for tag, one in tags_of(session).items() if one == row.id),
+            "content": state_of(session, "snapshot", row.id, CONTENT) or "kept",
             "profile": report_body(engine, session, "profile", row.id),
             "validation": report_body(engine, session, "validation", row.id),
             "leakage": report_body(engine, session, "leakage", row.id),
@@ -96,7 +108,7 @@ def snapshot_rows(
 ) -> pl.DataFrame:
     """A page of a snapshot's rows."""
     with engine.workspace.database.reading() as session:
-        row = find_snapshot(session, id)
+        row = require_content(session, find_snapshot(session, id))
     frame = pl.scan_parquet(engine.workspace.blobs.path(row.blob))
     if sort:
         frame = frame.sort(sort, descending=descending, nulls_last=True, maintain_order=True)
@@ -109,17 +121,17 @@ def snapshot_diff(engine: Engine, a: str, b: str, key: list[str]) -> dict[str, A
     from core.data.snapshots import diff
 
     with engine.workspace.database.reading() as session:
-        first, second = find_snapshot(session, a), find_snapshot(session, b)
+        first, second = (require_content(session, find_snapshot(session, name)) for name in (a, b))
     blobs = engine.workspace.blobs
     return diff(blobs.path(first.blob), blobs.path(second.blob), key).plain()
 
 
 def find_snapshot(session: Session, name: str) -> Snapshot:
-    """A snapshot by id, or the newest one of a table."""
+    """A snapshot by id or tag, or the newest one of a table."""
     newest = session.exec(
         select(Snapshot).where(Snapshot.name == name).order_by(col(Snapshot.created_at).desc())
     ).first()
-    return newest or find(session, Snapshot, name)
+    return newest or find(session, Snapshot, tags_of(session).get(name, name))
 
 
 def report_body(engine: Engine, session: Session, kind: str, subject: str) -> dict[str, Any] | None:

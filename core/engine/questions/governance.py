@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from sqlmodel import col, select
 
-from core.blobs.store import BlobStore
 from core.engine.actors import roles_of
 from core.engine.audit import audit_facts
 from core.engine.operations.models import find_model
 from core.engine.questions.training import user_names
+from core.engine.references import blob_owners
 from core.engine.registry import question
 from core.governance.audit import audit_answer
 from core.kernel.clock import utc_text
-from core.kernel.errors import PlimsollError
 from core.kernel.progress import Silent
 from core.store.ledger import EntryBody
-from core.store.tables import Fact, LedgerEntry, ModelVersion, Package, Report, Run, Snapshot, StepResult, User, UserKey
+from core.store.tables import LedgerEntry, User, UserKey
 from core.store.verify import verify
 
 if TYPE_CHECKING:
@@ -35,21 +33,6 @@ LEDGER: dict[str, Any] = {
     "summary": pl.String,
     "hash": pl.String,
 }
-
-
-BLOBS_OF: dict[type[Fact], Callable[[Any], list[str]]] = {
-    Snapshot: lambda row: [row.blob, *([row.detail["contract"]] if "contract" in row.detail else [])],
-    Report: lambda row: [row.blob],
-    Run: lambda row: list(row.artefacts.values()),
-    ModelVersion: lambda row: [row.onnx, row.contract, *row.detail["files"].values()],
-    Package: lambda row: [row.blob],
-    StepResult: lambda row: _blobs_of_step(row.outputs),
-}
-KEPT = ("blob", "contract", "html", "model", "predictions", "log")
-
-
-def _blobs_of_step(outputs: dict[str, Any]) -> list[str]:
-    return [str(outputs[name]) for name in KEPT if name in outputs] + list(outputs.get("files", {}).values())
 
 
 @question("ledger")
@@ -90,48 +73,31 @@ def ledger_entry(engine: Engine, seq: int) -> dict[str, Any]:
 
 @question("ledger_verify")
 def ledger_verify(engine: Engine) -> dict[str, Any]:
-    """Check ledger, rows, points, checkpoints and every blob."""
+    """Check ledger, rows, points, checkpoints and every blob; blobs of collected snapshots may be gone."""
     workspace = engine.workspace
     report = verify(workspace.database, workspace.station_public, workspace.noted_head())
     problems = list(report.problems)
     damaged = set(workspace.blobs.damaged(Silent()))
-    owners = blob_owners(engine)
+    with workspace.database.reading() as session:
+        owners, released = blob_owners(session, workspace.blobs)
     for blob in sorted(damaged):
         problems.append(f"Blob {blob}: its bytes were changed" + _owner(owners, blob))
-    for blob in sorted(set(owners) - set(workspace.blobs.names())):
+    here = set(workspace.blobs.names())
+    for blob in sorted(set(owners) - here):
         problems.append(f"Blob {blob}: missing" + _owner(owners, blob))
-    blobs = sum(1 for _ in workspace.blobs.names())
-    return {**report.plain(), "blobs": blobs, "problems": problems, "ok": not problems}
+    collected = sorted(released - here)
+    return {
+        **report.plain(),
+        "blobs": len(here),
+        "collected": len(collected),
+        "collected_blobs": collected,
+        "problems": problems,
+        "ok": not problems,
+    }
 
 
 def _owner(owners: dict[str, str], blob: str) -> str:
     return f" (used by {owners[blob]})" if blob in owners else " (used by nothing)"
-
-
-def blob_owners(engine: Engine) -> dict[str, str]:
-    """Every blob that a row names, and that row."""
-    out: dict[str, str] = {}
-    with engine.workspace.database.reading() as session:
-        for table, blobs_of in BLOBS_OF.items():
-            for row in session.exec(select(table)):
-                for digest in _named_by(row, blobs_of):
-                    for blob in (digest, *_parts(engine.workspace.blobs, digest)):
-                        out.setdefault(blob, f"{table.__tablename__} {row.id}")
-    return out
-
-
-def _parts(blobs: BlobStore, digest: str) -> list[str]:
-    try:
-        return blobs.parts(digest)
-    except PlimsollError:  # it is missing or changed: verification names it
-        return []
-
-
-def _named_by(row: Fact, blobs_of: Callable[[Any], list[str]]) -> list[str]:
-    try:
-        return [name for name in blobs_of(row) if isinstance(name, str)]
-    except (KeyError, TypeError, AttributeError):  # somebody changed the row: verification names it
-        return []
 
 
 @question("users")

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from core.contract.schema import ValidationReport
 from core.engine.projects import newest_version, read_version
 from core.engine.questions.data import find_snapshot, report_body
+from core.engine.references import require_content
 from core.engine.registry import question
 from core.kernel.errors import NotFound
 from core.kernel.progress import Silent
@@ -67,7 +68,7 @@ def data_sheet(engine: Engine, id: str) -> str:
 def snapshot_file(engine: Engine, id: str) -> dict[str, Any]:
     """Where a snapshot's Parquet files lie, in the order of its rows, and their digests, for copying it out."""
     with engine.workspace.database.reading() as session:
-        row = find_snapshot(session, id)
+        row = require_content(session, find_snapshot(session, id))
     blobs = engine.workspace.blobs
     return {
         "snapshot": row.id,
