@@ -35,9 +35,9 @@ def load_project_here(options: Options, held: Client) -> None:
             return
 
 
-def walk_to(held: Client, step: str) -> dict[str, Any]:
-    """Walk the pipeline up to ``step``; unchanged steps come from the cache."""
-    started = held.change("pipeline.run", {"last": step})
+def walk_to(held: Client, step: str, first: str = "") -> dict[str, Any]:
+    """Walk the pipeline up to ``step``; unchanged steps come from the cache, but for ``first`` and what follows it."""
+    started = held.change("pipeline.run", {"first": first, "last": step})
     return follow_pipeline(held, started["pipeline"])
 
 

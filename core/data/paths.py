@@ -29,6 +29,19 @@ def resolve_path(path: str, project_dir: Path) -> Path:
     return found.resolve()
 
 
+def resolve_folder(path: str, project_dir: Path) -> Path:
+    """The absolute path of a source that is a folder.
+
+    Raises:
+        InputError: when it is not there, or is a file.
+    """
+    found = _in_package(path) if path.startswith(_PREFIX) else (project_dir / Path(path).expanduser())
+    if not found.is_dir():
+        what = "is not a folder" if found.exists() else "is not there"
+        raise InputError(f"The source {what}", where=path, detail=f"Looked at {found}", remedy="Correct `path`.")
+    return found.resolve()
+
+
 def _in_package(path: str) -> Path:
     package, _, inside = path.removeprefix(_PREFIX).partition("/")
     parts = PurePosixPath(inside).parts

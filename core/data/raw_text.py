@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ _CHUNK = 4 << 20
 _BOMB_RATIO = 150  # text rarely shrinks more than 30-fold; 150 leaves room for repetitive tables
 _BOMB_FLOOR = 64 << 20  # below 64 MiB a high ratio harms nobody
 _ZIP_START = b"PK\x03\x04"
+_GZIP_START = b"\x1f\x8b"
 
 
 @contextmanager
@@ -29,14 +31,15 @@ def plain_text(source: Path, scratch: Path, progress: Progress) -> Iterator[Path
     if source.stat().st_size == 0:
         raise InputError("The file is empty", where=source.name, remedy="Export the table again, with a header line.")
     with source.open("rb") as file:
-        zipped = file.read(4) == _ZIP_START
-    if not zipped:
+        start = file.read(4)
+    unpack = _unzip if start == _ZIP_START else _gunzip if start[:2] == _GZIP_START else None
+    if unpack is None:
         require_utf8(source, source.name, progress)
         yield source
         return
     try:
         with whole_file(scratch) as part:
-            _unzip(source, part, progress)
+            unpack(source, part, progress)
         require_utf8(scratch, source.name, progress)
         yield scratch
     finally:
@@ -61,6 +64,23 @@ def _unzip(source: Path, target: Path, progress: Progress) -> None:
         ) from error
 
 
+def _gunzip(source: Path, target: Path, progress: Progress) -> None:
+    try:
+        with gzip.open(source) as packed, target.open("wb") as plain:
+            done = 0
+            while chunk := packed.read(_CHUNK):
+                done += len(chunk)
+                _require_modest(done, source.stat().st_size, source)
+                plain.write(chunk)
+                progress.check()
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(
+            "The gzip file is damaged", where=source.name, detail=str(error), remedy="Fetch or export it again."
+        ) from error
+    if not done:
+        raise InputError("The file inside the gzip file is empty", where=source.name)
+
+
 def _only_member(archive: zipfile.ZipFile, source: Path) -> zipfile.ZipInfo:
     files = [item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith("__MACOSX/")]
     if len(files) != 1:
@@ -82,7 +102,7 @@ def _only_member(archive: zipfile.ZipFile, source: Path) -> zipfile.ZipInfo:
 def _require_modest(size: int, packed: int, source: Path) -> None:
     if size > _BOMB_FLOOR and size > _BOMB_RATIO * max(packed, 1):
         raise InputError(
-            f"The zip file unpacks to more than {_BOMB_RATIO} times its size",
+            f"The packed file unpacks to more than {_BOMB_RATIO} times its size",
             where=source.name,
             detail=f"{packed:,} bytes hold {size:,}: this looks like a zip bomb",
             remedy="If it is genuine, unzip it yourself and name the plain file.",

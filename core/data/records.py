@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,70 @@ class IngestResult(Record):
     source_digest: str
     schema_digest: str
     size: int
+
+
+class Retyped(Record):
+    """A column whose type is another than before."""
+
+    name: str
+    before: str
+    after: str
+
+
+class Renamed(Record):
+    """A column that went and one that came and looks like it. ``alike`` is from 0 to 1."""
+
+    before: str
+    after: str
+    alike: float
+
+
+class SchemaDrift(Record):
+    """What the columns of a source are now, against its snapshot before. A renamed column is in ``renamed`` alone."""
+
+    new: list[str] = Field(default_factory=list)
+    missing: list[str] = Field(default_factory=list)
+    retyped: list[Retyped] = Field(default_factory=list)
+    renamed: list[Renamed] = Field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing drifted."""
+        return not (self.new or self.missing or self.retyped or self.renamed)
+
+    def lines(self) -> list[str]:
+        """The drift in words, one line a column."""
+        out = [f"renamed: {item.before} to {item.after}, {item.alike:.0%} alike" for item in self.renamed]
+        out += [f"missing: {name}" for name in self.missing]
+        out += [f"retyped: {item.name} from {item.before} to {item.after}" for item in self.retyped]
+        return out + [f"new: {name}" for name in self.new]
+
+
+class Former(Record):
+    """The newest snapshot of a source, as far as the next one needs it."""
+
+    snapshot: str
+    rows: int
+    columns: dict[str, str]
+    source_digest: str
+    definition: str = ""
+    watermark: dict[str, Any] = Field(default_factory=dict)
+
+
+class Ingested(IngestResult):
+    """A source's snapshot, and how it came about.
+
+    ``watermark`` is how far the source was taken: with it the next ingestion goes on where this one
+    ended. ``unchanged`` says that nothing came, so that the snapshot before it still holds.
+    """
+
+    unchanged: bool = False
+    rows_new: int
+    rows_updated: int = 0
+    watermark: dict[str, Any] = Field(default_factory=dict)
+    definition: str = ""
+    drift: SchemaDrift = Field(default_factory=SchemaDrift)
+    notes: list[str] = Field(default_factory=list)
 
 
 class ChangedColumn(Record):

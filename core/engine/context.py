@@ -82,6 +82,10 @@ class Context:
             )
         return unseal(self.workspace.keys, newest_key(self.session, self.actor.user).id, self._passphrase)
 
+    def confidential(self) -> str:
+        """What came beside the request, where nothing is written down; empty when nothing did."""
+        return self._passphrase or ""
+
     def passphrase_for_new_key(self) -> str:
         """The passphrase that came with the request, to seal a new key with."""
         if not self._passphrase:

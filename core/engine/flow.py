@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.engine.ingestion import ASKED, plan_ingest
 from core.engine.operations.models import best_candidate, champion_of, gate_candidate, next_version, register_best
 from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
-from core.kernel.digests import digest_file, digest_json
+from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem, SystemFault
-from core.project.schema import Drift, Evaluation, Project
+from core.project.schema import Drift, Evaluation, Project, Source
 from core.store.tables import Run
 
 FEATURES = "features"
@@ -18,7 +19,7 @@ FEATURES = "features"
 def steps_of(planner: Planner) -> list[Step]:
     """All steps in an order in which they could run, cut to ``first`` and ``last`` where asked."""
     project = planner.project
-    steps = [_ingest(name) for name in project.sources]
+    steps = [_ingest(name, source) for name, source in project.sources.items()]
     sources = tuple(step.name for step in steps)
     steps += [_table(name, sources) for name in project.tables]
     tables = tuple(step.name for step in steps)
@@ -62,21 +63,11 @@ def _cut(steps: list[Step], options: dict[str, Any]) -> list[Step]:
     return [step for step in steps if step.name in wanted]
 
 
-def _ingest(name: str) -> Step:
+def _ingest(name: str, source: Source) -> Step:
     def plan(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
-        from core.data.sources import resolve_path
+        return plan_ingest(planner, name)
 
-        source = planner.project.sources[name]
-        path = resolve_path(source.path, planner.folder)
-        params = {
-            "name": name,
-            "source": source.plain(),
-            "project": str(planner.folder),
-            "file": digest_file(path),
-        }
-        return params, {}
-
-    return Step(f"ingest:{name}", f"Ingest {name}", "data.ingest", plan=plan)
+    return Step(f"ingest:{name}", f"Ingest {name}", "data.ingest", plan=plan, asks=source.kind in ASKED)
 
 
 def _table(name: str, needs: tuple[str, ...]) -> Step:

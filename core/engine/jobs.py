@@ -20,6 +20,7 @@ from core.engine.dispatcher import Dispatcher
 from core.engine.pool import Worker
 from core.engine.registry import JOB_KINDS, JobOutcome
 from core.engine.workfolder import write_job
+from core.identity.source_secrets import source_secret
 from core.kernel.clock import utc_text
 from core.kernel.errors import Cancelled, InputError, NotFound, PlimsollError, Refused, SystemFault
 from core.store.tables import Job, StepResult, Transition
@@ -200,7 +201,9 @@ class JobBoard:
         write_job(folder, kind.work, row.spec["params"], inputs)
         self._change("job.start", ENGINE, lambda context: _mark(context, row.id, "running"))
         began = time.monotonic()
-        resources = worker.run(folder, view.hear, kind.timeout_s, lambda: view.cancelled)
+        names = row.spec["params"].get("secrets", [])
+        secrets = {name: source_secret(self._workspace.info.id, name) for name in names}
+        resources = worker.run(folder, view.hear, kind.timeout_s, lambda: view.cancelled, secrets)
         return JobOutcome(
             job=row.id,
             step=row.step,

@@ -206,11 +206,20 @@ class PipelineRunner:
         return result
 
     def _job(self, shown: StepView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
+        if step.asks:  # one walk after the other: the next one goes on from what this one took
+            with self._keys.setdefault(step.name, threading.Lock()):
+                return self._planned(shown, planner, step, actor)
+        return self._planned(shown, planner, step, actor)
+
+    def _planned(self, shown: StepView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
         assert step.plan is not None
         kind = JOB_KINDS[step.kind]
         params, inputs = step.plan(planner)
-        decisive = {name: value for name, value in params.items() if name != NOTED}
-        key = digest_json({"kind": kind.name, "params": decisive, "inputs": inputs, "code": code_digest(kind.rooms)})
+        decisive = [
+            {name: at for name, at in values.items() if not name.startswith(NOTED)} for values in (params, inputs)
+        ]
+        code = code_digest(kind.rooms)
+        key = digest_json({"kind": kind.name, "params": decisive[0], "inputs": decisive[1], "code": code})
         with self._keys.setdefault(key, threading.Lock()):  # two walks never make the same thing at once
             return self._made(shown, planner, step, actor, kind, key, params, inputs)
 
@@ -225,7 +234,7 @@ class PipelineRunner:
         params: dict[str, Any],
         inputs: dict[str, str],
     ) -> dict[str, Any]:
-        known = None if step.name in planner.fresh else self._known(key)
+        known = None if step.asks or step.name in planner.fresh else self._known(key)
         if known is not None:
             shown.cached, shown.summary, shown.seconds = True, known.summary, known.seconds
             return known.outputs

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,11 +46,17 @@ class Worker:
         return self._process.poll() is None
 
     def run(
-        self, folder: Path, on_event: EventSink, timeout_s: float, cancelled: Callable[[], bool] = lambda: False
+        self,
+        folder: Path,
+        on_event: EventSink,
+        timeout_s: float,
+        cancelled: Callable[[], bool] = lambda: False,
+        secrets: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Do one job; returns CPU seconds and peak memory.
 
         ``cancelled`` is asked once more when a cancel can reach the worker, so that none falls between.
+        ``secrets`` go to the worker through its pipe and are written nowhere.
 
         Raises:
             Cancelled: when :meth:`cancel` was called.
@@ -64,7 +70,7 @@ class Worker:
         try:
             if cancelled():
                 raise Cancelled("The job was cancelled before it began")
-            self._send({"folder": str(folder)})
+            self._send({"folder": str(folder), "secrets": dict(secrets or {})})
             error = self._follow(on_event)
             if watch.timed_out:
                 raise SystemFault(f"The job took longer than {timeout_s:.0f} seconds and was stopped")

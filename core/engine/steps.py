@@ -20,7 +20,7 @@ Plan = Callable[["Planner"], tuple[dict[str, Any], dict[str, str]]]
 Act = Callable[[Context, "Planner"], Done]
 
 
-NOTED = "noted"  # a parameter that is kept with the result but does not decide it, so it is no part of a step's key
+NOTED = "noted"  # parameters and inputs so named are given but do not decide the result: no part of a step's key
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Step:
     plan: Plan | None = None
     act: Act | None = None
     permission: str = "read"
+    asks: bool = False  # what it reads is known only to somebody else: it is asked at each walk, never the cache
 
 
 @dataclass

@@ -74,7 +74,7 @@ class PipeProgress:
     def send(self, event: dict[str, Any]) -> None:
         """Write one event."""
         with self._lock:
-            self._out.write(json.dumps(event) + "\n")
+            self._out.write(self._folder.without_secrets(json.dumps(event)) + "\n")
             self._out.flush()
 
 
@@ -82,7 +82,7 @@ class Listener:
     """Reads the owner's requests in a thread of its own, so that a cancel reaches running work."""
 
     def __init__(self) -> None:
-        self.folders: queue.Queue[Path] = queue.Queue()
+        self.folders: queue.Queue[tuple[Path, dict[str, str]]] = queue.Queue()
         self._progress: PipeProgress | None = None
         self._cancelled: Path | None = None
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class Listener:
             request = json.loads(line)
             if "folder" in request:
                 self._cancelled = None
-                self.folders.put(Path(request["folder"]))
+                self.folders.put((Path(request["folder"]), request.get("secrets") or {}))
             elif "cancel" in request:
                 self._cancel(Path(request["cancel"]))
         os._exit(0)
@@ -117,9 +117,9 @@ class Listener:
             self._progress = None
 
 
-def run_job(path: Path, out: TextIO, listener: Listener) -> None:
-    """Run the work of one folder and send its last event."""
-    folder = JobFolder(path)
+def run_job(path: Path, out: TextIO, listener: Listener, secrets: dict[str, str]) -> None:
+    """Run the work of one folder and send its last event. No event and no log line holds a secret."""
+    folder = JobFolder(path, secrets)
     progress = PipeProgress(out, folder)
     listener.begin(path, progress)
     try:
@@ -141,6 +141,12 @@ def run_job(path: Path, out: TextIO, listener: Listener) -> None:
         folder.note_log(traceback.format_exc())
         fault = SystemFault("The work failed", detail=f"{type(error).__name__}: {error}", remedy="See the job's log.")
         progress.send({"event": "failed", "error": fault.as_dict()})
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # a native library's panic, which is no Exception
+            raise
+        folder.note_log(traceback.format_exc())
+        fault = SystemFault("A library broke down on this input", detail=str(error).splitlines()[0], where=path.name)
+        progress.send({"event": "failed", "error": fault.as_dict()})
     finally:
         listener.end()
         folder.close()
@@ -158,7 +164,8 @@ def main() -> None:
     os.dup2(2, 1)  # whatever libraries print goes where logs go, never into the events
     listener = Listener()
     while True:
-        run_job(listener.folders.get(), out, listener)
+        path, secrets = listener.folders.get()
+        run_job(path, out, listener, secrets)
 
 
 if __name__ == "__main__":

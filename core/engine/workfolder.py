@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from core.kernel.records import Record
 
@@ -12,8 +14,9 @@ from core.kernel.records import Record
 class JobFolder:
     """One job as its worker sees it. Written files are only taken over once ``outcome.json`` is there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, secrets: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self._secrets = dict(secrets or {})
         spec = json.loads((path / "job.json").read_text())
         self.work: str = spec["work"]
         self.params: dict[str, Any] = spec["params"]
@@ -33,6 +36,17 @@ class JobFolder:
     def has(self, name: str) -> bool:
         """Whether the input was given."""
         return name in self._inputs
+
+    def secret(self, name: str) -> str:
+        """The value of a secret that the job was given; empty for no name."""
+        return self._secrets[name] if name else ""
+
+    def without_secrets(self, text: str) -> str:
+        """The text with every secret of the job blotted out, as it stands or as JSON writes it."""
+        for value in self._secrets.values():
+            for form in (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value), quote(value, safe="")):
+                text = text.replace(form, "•••") if form else text
+        return text
 
     def out(self, name: str) -> Path:
         """Where to write a file."""
@@ -56,7 +70,7 @@ class JobFolder:
 
     def note_log(self, text: str) -> None:
         """Keep a log line."""
-        self._log.write(text.rstrip("\n") + "\n")
+        self._log.write(self.without_secrets(text.rstrip("\n")) + "\n")
         self._log.flush()
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
         "project.load": (_A, _O, _X),
         "data.ingest": (_A, _S),
         "data.validate": (_A, _S),
+        "secret.edit": (_A, _O, _X),
         "features.build": (_A, _S),
         "features.materialize": (_A, _O, _S),
         "train.run": (_A, _S),

@@ -203,3 +203,22 @@ def _set(backend: KeyringBackend, entry: str, secret: str) -> None:
         backend.set_password(SERVICE, entry, secret)
     except KeyringError as error:
         raise Refused("The keyring did not take the secret", detail=str(error), remedy="Unlock it first.") from error
+
+
+def trusted_backend() -> KeyringBackend | None:
+    """The keyring that may hold secrets, or none."""
+    return _choose(keyring.get_keyring())[0]
+
+
+def read_entry(entry: str) -> str | None:
+    """An entry of the trusted keyring; none when it is locked or holds none."""
+    return _get(entry)
+
+
+def write_entry(backend: KeyringBackend, entry: str, secret: str) -> None:
+    """Store an entry.
+
+    Raises:
+        Refused: when the keyring does not take it.
+    """
+    _set(backend, entry, secret)

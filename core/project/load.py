@@ -17,6 +17,7 @@ from core.project.explain import explain
 from core.project.rules import rule_problems
 from core.project.schema import Project
 from core.project.semantics import semantic_problems
+from core.project.source_rules import file_of
 from core.project.yaml_text import MAX_BYTES, Path_, read_yaml
 
 FILE_NAME = "plimsoll.yaml"
@@ -97,9 +98,13 @@ def project_file(path: Path) -> Path:
 def missing_sources(project: Project, folder: Path, doc: Document) -> list[Problem]:
     """Files that sources name and that are not there."""
     return [
-        doc.problem(("sources", name, "path"), f"There is no file {source.path!r}", remedy="Correct the path")
+        doc.problem(
+            ("sources", name, "path" if source.path else "url"),
+            f"There is no {'folder' if source.kind == 'folder' else 'file'} {path!r}",
+            remedy="Correct the path" if source.path else "Correct the address",
+        )
         for name, source in project.sources.items()
-        if not _source_exists(source.path, folder)
+        if (path := source.path or file_of(source.url)) and not _source_exists(path, folder)
     ]
 
 

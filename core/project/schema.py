@@ -12,19 +12,62 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from core.contract.schema import Check
+from core.kernel.digests import digest_json
 from core.kernel.records import Record
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Duration = Annotated[str, StringConstraints(pattern=r"^\d+(s|m|h|d)$")]
 
 
-class Source(Record):
-    """Where a raw table comes from."""
+Form = Literal["csv", "jsonl", "parquet", "excel"]
+FORMS: dict[str, Form] = {  # by the ending of a file's name
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
+}
 
-    kind: Literal["csv", "parquet", "jsonl"] = "csv"
+
+class Source(Record):
+    """Where a raw table comes from. Which kind takes which fields is checked in :mod:`core.project.source_rules`."""
+
+    kind: Literal["csv", "parquet", "jsonl", "excel", "folder", "sql", "http", "stream"] = "csv"
     path: str = Field(
-        description="A file, relative to the project, absolute, or inside an installed package as "
-        "package:NAME/FILE (a zipped CSV is read through)"
+        default="",
+        description="A file or, for `folder`, a folder: relative to the project, absolute, or inside an installed "
+        "package as package:NAME/FILE (a zipped CSV is read through)",
+    )
+    pattern: str = Field(default="*", description="folder: which of its files, such as *.csv")
+    format: Form | None = Field(
+        default=None, description="folder and http: form of the files; by their ending if absent"
+    )
+    sheet: str | int = Field(default=1, description="excel: the sheet, by name or by number from 1")
+    header: int = Field(default=1, ge=1, description="excel: number of the row that names the columns")
+    url: str = Field(
+        default="",
+        description="sql: postgresql://user@host:port/database, sqlite:FILE or duckdb:FILE; http: the file's address; "
+        "stream: redis://host:port/number. A password never stands here: see `secret`",
+    )
+    table: str = Field(default="", description="sql: the table, with its schema if need be")
+    query: str = Field(default="", description="sql: one SELECT instead of a table")
+    watermark: str = Field(
+        default="",
+        description="sql: column that only grows, such as an id or a time of change; without it the whole "
+        "table is read each time",
+    )
+    stream: str = Field(default="", description="stream: the name of the Redis stream")
+    secret: str = Field(default="", description="Name of the password or token, stored by `plimsoll secret set`")
+    insecure: bool = Field(default=False, description="Allow plain http or redis to another host, unencrypted")
+    ca: str = Field(
+        default="", description="http, sql and stream: file of the certificates to trust instead of the usual"
+    )
+    max_bytes: int = Field(default=4 << 30, gt=0, description="http: a larger download is refused")
+    on_conflict: Literal["append", "update"] = Field(
+        default="append", description="What is done with a new row whose key is there: append it, or update the old row"
     )
     nulls: list[str] = Field(default=["", "NA"], description="Texts that mean 'no value'")
     types: dict[str, Literal["int", "float", "text", "bool", "time", "date"]] = Field(
@@ -33,6 +76,13 @@ class Source(Record):
     key: list[str] = Field(default_factory=list, description="Columns that identify a row")
     description: str = ""
     personal: list[str] = Field(default_factory=list, description="Columns that hold personal data")
+
+    def definition(self) -> str:
+        """Digest of everything that decides which rows come, and how: a change means to read them all anew."""
+        kept = self.model_dump(
+            mode="json", exclude={"description", "personal", "secret", "insecure", "ca", "max_bytes"}
+        )
+        return digest_json(kept)
 
 
 class Table(Record):

@@ -16,6 +16,7 @@ from core.contract.schema import Check
 from core.kernel.errors import InputError, Problem
 from core.project.document import Document
 from core.project.explain import nearest
+from core.project.source_rules import sources
 from core.project.yaml_text import Path_
 
 Problems = Iterator[Problem]
@@ -24,6 +25,7 @@ Problems = Iterator[Problem]
 def semantic_problems(doc: Document) -> list[Problem]:
     """Everything that is wrong across sections."""
     checks = (
+        sources,
         table_names,
         feature_names,
         view_shapes,

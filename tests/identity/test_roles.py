@@ -20,6 +20,7 @@ TABLE = {
     "project.load": "aox",
     "data.ingest": "as",
     "data.validate": "as",
+    "secret.edit": "aox",
     "features.build": "as",
     "features.materialize": "aos",
     "train.run": "as",
@@ -57,7 +58,7 @@ def test_every_cell_of_the_table(permission: str) -> None:
 
 def test_the_table_is_whole() -> None:
     assert set(TABLE) == set(PERMISSIONS)
-    assert len(PERMISSIONS) == 33
+    assert len(PERMISSIONS) == 34
 
 
 def test_separation_of_duties() -> None:

@@ -25,12 +25,25 @@ def register(app: typer.Typer) -> None:
     data.command("list")(list_snapshots)
 
 
-def ingest(context: typer.Context, source: Annotated[str, typer.Argument(help="A source of the project.")]) -> None:
-    """Read one source into a snapshot; an unchanged file comes from the cache."""
+def ingest(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="A source of the project.")],
+    anew: Annotated[bool, typer.Option("--anew", help="Read everything again instead of going on.")] = False,
+) -> None:
+    """Read what is new of one source into a snapshot; an unchanged file comes from the cache."""
     options: Options = context.obj
     with client(options) as held:
         load_project_here(options, held)
-        show_steps(options, walk_to(held, f"ingest:{source}"))
+        before = held.ask("ingestion", source=source)
+        walk = walk_to(held, f"ingest:{source}", first=f"ingest:{source}" if anew else "")
+        taken = held.ask("ingestion", source=source)
+        if taken["snapshot"] == before.get("snapshot"):
+            taken = {**taken, "rows_new": 0, "rows_updated": 0}
+    if options.as_json:
+        options.printer.value({**walk, "ingestion": taken})
+        return
+    show_steps(options, walk)
+    options.printer.value({name: value for name, value in taken.items() if value or name == "rows_new"}, source)
 
 
 def list_snapshots(context: typer.Context) -> None:
@@ -62,9 +75,20 @@ def show(context: typer.Context, table: Table) -> None:
         return
     reports = {name: view.pop(name) for name in ("profile", "validation", "leakage")}
     columns = view.pop("columns")
-    view.pop("detail")
+    detail = view.pop("detail")
+    drift = view.pop("drift")
+    if "ingest" in detail:
+        view["rows_new"] = detail["ingest"]["rows_new"]
+        view["drift"] = "; ".join(drift_lines(drift)) if drift else "none"
     options.printer.value({**view, **{name: _said(name, body) for name, body in reports.items()}}, view["table"])
     options.printer.value([item for item in columns if item["type"]] or [item["name"] for item in columns], "Columns")
+
+
+def drift_lines(body: dict[str, Any]) -> list[str]:
+    """A drift report in words."""
+    from core.data.records import SchemaDrift
+
+    return SchemaDrift.read({name: body[name] for name in SchemaDrift.model_fields}).lines()
 
 
 def _said(name: str, body: dict[str, Any] | None) -> str:

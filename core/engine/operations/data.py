@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.data.records import SchemaDrift
 from core.engine.context import Context, Done
 from core.engine.registry import JobOutcome, job_kind
-from core.kernel.digests import strict_json
+from core.kernel.digests import canonical_json, strict_json
 from core.store.tables import Report, Snapshot
 
 ROOMS = ("data", "measures", "contract", "project")
@@ -14,8 +15,32 @@ ROOMS = ("data", "measures", "contract", "project")
 
 @job_kind("data.ingest", "data.ingest", "core.engine.work.data:ingest_source", rooms=("data", "project"))
 def keep_source(context: Context, outcome: JobOutcome) -> Done:
-    """Keep the snapshot of a source. The same bytes make a new snapshot row only when they differ."""
-    return keep_table(context, outcome, "source")
+    """Keep the snapshot of a source, how far it was taken, and how its columns drifted.
+
+    Where nothing came, the snapshot before still holds and nothing new is kept.
+    """
+    value = outcome.value
+    if value["unchanged"]:
+        row = context.session.get_one(Snapshot, outcome.params["noted"]["former"]["snapshot"])
+        summary = f"{row.name}: nothing new, {row.rows:,} rows"
+        return Done(subject=row.id, summary=summary, result={"snapshot": row.id, "blob": row.blob, "rows": row.rows})
+    done = keep_table(context, outcome, "source")
+    drift = SchemaDrift.read(value["drift"])
+    if drift.empty:
+        return done
+    keep_drift(context, done.result["snapshot"], outcome.params["name"], drift)
+    return done.model_copy(update={"summary": f"{done.summary}; drift: {'; '.join(drift.lines())}"})
+
+
+def keep_drift(context: Context, snapshot: str, name: str, drift: SchemaDrift) -> None:
+    """Report how the columns of a source drifted from its snapshot before."""
+    facts = drift.plain()
+    blob = context.workspace.blobs.put_bytes(canonical_json(facts))
+    summary = "; ".join(drift.lines())
+    row = context.add(
+        Report, "rep", kind="schema_drift", subject=snapshot, name=name, blob=blob, summary=summary, facts=facts
+    )
+    context.edge(snapshot, row.id, "reported on")
 
 
 @job_kind("data.table", "data.ingest", "core.engine.work.data:derive_table", rooms=("data", "project"))
@@ -42,13 +67,18 @@ def keep_table(context: Context, outcome: JobOutcome, kind: str) -> Done:
         source_digest=value["source_digest"],
         schema_digest=value["schema_digest"],
         columns={column["name"]: column["type"] for column in value["columns"]},
-        detail={"seconds": round(outcome.seconds, 3)},
+        detail={"seconds": round(outcome.seconds, 3), **_how_taken(value)},
     )
     return Done(
         subject=row.id,
         summary=f"{row.name}: {row.rows:,} rows × {len(row.columns)} columns",
         result={"snapshot": row.id, "blob": blob, "rows": row.rows},
     )
+
+
+def _how_taken(value: dict[str, Any]) -> dict[str, Any]:
+    names = ("rows_new", "rows_updated", "watermark", "definition", "notes")
+    return {"ingest": {name: value[name] for name in names}} if "watermark" in value else {}
 
 
 @job_kind("data.profile", "data.validate", "core.engine.work.data:profile_table", rooms=ROOMS)

@@ -99,6 +99,7 @@ def snapshot(engine: Engine, id: str) -> dict[str, Any]:
             "profile": report_body(engine, session, "profile", row.id),
             "validation": report_body(engine, session, "validation", row.id),
             "leakage": report_body(engine, session, "leakage", row.id),
+            "drift": report_body(engine, session, "schema_drift", row.id),
         }
 
 
@@ -142,4 +143,8 @@ def report_body(engine: Engine, session: Session, kind: str, subject: str) -> di
     if row is None:
         return None
     body: dict[str, Any] = strict_json(engine.workspace.blobs.path(row.blob).read_bytes())
-    return {**body, "report": row.id, "passed": row.passed} if isinstance(body, dict) else {"items": body}
+    return (
+        {**body, "report": row.id, "passed": row.passed}
+        if isinstance(body, dict)
+        else {"items": body}
+    )

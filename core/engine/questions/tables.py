@@ -87,6 +87,7 @@ def check_file(engine: Engine, name: str, file: str) -> dict[str, Any]:
     """
     from core.contract.checks import run_checks
     from core.data.sources import ingest
+    from core.data.sources.files import form_of
 
     with engine.workspace.database.reading() as session:
         project = _project(session)
@@ -95,7 +96,7 @@ def check_file(engine: Engine, name: str, file: str) -> dict[str, Any]:
             raise NotFound(f"There is no source {name!r} with a suite", detail=f"Sources with a suite: {known}")
         tables = {one.table: one.column for one in project.suites[name].checks if one.table and one.column}
         blobs = {table: find_snapshot(session, table).blob for table in tables if table != name}
-    source = project.sources[name].model_copy(update={"path": file})
+    source = project.sources[name].model_copy(update={"path": file, "kind": form_of(project.sources[name], file)})
     with tempfile.TemporaryDirectory(dir=engine.workspace.jobs) as folder:
         table = Path(folder) / "table.parquet"
         ingest(name, source, Path(file).parent, table, Silent())

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from core.contract.checks import run_checks
+from core.data.records import Former
 from core.data.sources import ingest
 from core.data.tables import build_table
 from core.engine.workfolder import JobFolder
@@ -18,12 +19,22 @@ from core.project.schema import Source, Suite, Table
 
 
 def ingest_source(folder: JobFolder, progress: Progress) -> dict[str, Any]:
-    """Read one source into a snapshot."""
+    """Read one source into a snapshot, on from the one before where it grows."""
     source = Source.read(folder.params["source"])
-    result = ingest(
-        folder.params["name"], source, Path(folder.params["project"]), folder.out("table.parquet"), progress
-    )
-    return result.plain()
+    noted = folder.params["noted"]
+    before = "noted:before"
+    return ingest(
+        folder.params["name"],
+        source,
+        Path(folder.params["project"]),
+        folder.out("table.parquet"),
+        progress,
+        former=Former.read(noted["former"]) if noted["former"] else None,
+        before=folder.input(before) if folder.has(before) else None,
+        needed=noted["needed"],
+        secret=folder.secret(source.secret),
+        files=noted.get("files"),
+    ).plain()
 
 
 def derive_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
