@@ -56,8 +56,8 @@ class SqliteFile:
 
     def columns(self, query: str) -> list[str]:
         """Names of the query's columns."""
-        cursor = self._connection.execute(f"SELECT * FROM ({query}) AS q LIMIT 0")
-        return [str(item[0]) for item in cursor.description]
+        cursor = self._connection.execute(query)  # a subquery would rename what is there twice
+        return [str(item[0]) for item in cursor.description or ()]
 
     def batches(self, query: str, values: list[Any]) -> Iterator[list[Row]]:
         """The query's rows."""

@@ -143,8 +143,4 @@ def report_body(engine: Engine, session: Session, kind: str, subject: str) -> di
     if row is None:
         return None
     body: dict[str, Any] = strict_json(engine.workspace.blobs.path(row.blob).read_bytes())
-    return (
-        {**body, "report": row.id, "passed": row.passed}
-        if isinstance(body, dict)
-        else {"items": body}
-    )
+    return {**body, "report": row.id, "passed": row.passed} if isinstance(body, dict) else {"items": body}
