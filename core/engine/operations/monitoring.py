@@ -12,6 +12,7 @@ from core.engine.incidents import live_incidents, mutes, record_incidents
 from core.engine.jobs import submit
 from core.engine.operations.delivery import target_row
 from core.engine.operations.models import champion_of
+from core.engine.operations.online import keep_materialised
 from core.engine.operations.projects import Retrain, retrain
 from core.engine.projects import newest_version, read_version
 from core.engine.registry import JobOutcome, job_kind, operation
@@ -93,6 +94,7 @@ def start_replay(context: Context, request: Replay) -> Done:
         "since": request.since,
         "until": request.until,
         "project": project.model_dump(mode="json", by_alias=True),
+        "snapshots": {view.table: detail["snapshots"][view.table] for view in project.features.views.values()},
     }
     inputs = {"contract": champion.contract, "training_set": training_set.blob}
     inputs |= {f"table:{name}": blob for name, blob in tables.items()}
@@ -109,9 +111,11 @@ def start_replay(context: Context, request: Replay) -> Done:
     rooms=("features", "delivery"),
     timeout_s=1800,
 )
-def keep_replay(_context: Context, outcome: JobOutcome) -> Done:
-    """Record what was sent."""
-    value = outcome.value
+def keep_replay(context: Context, outcome: JobOutcome) -> Done:
+    """Record what was sent, and what the target's online store holds now."""
+    value = {**outcome.value}
+    place, project = f"target:{outcome.params['target']['name']}", outcome.params["project"]["project"]
+    keep_materialised(context, project, place, value.pop("materialised"), outcome.params["snapshots"])
     told = f"{value['rows']:,} rows in {value['requests']:,} requests, {value['pushed_values']:,} feature values pushed"
     return Done(subject=outcome.params["target"]["name"], summary=told, result=value)
 

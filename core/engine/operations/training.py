@@ -9,9 +9,11 @@ from typing import Any
 import polars as pl
 
 from core.engine.context import Context, Done
+from core.engine.feature_history import versions_of
 from core.engine.operations.data import keep_report
 from core.engine.registry import JobOutcome, job_kind
 from core.engine.steps import NOTED
+from core.project.schema import Project
 from core.store.metrics import append_points, new_batch
 from core.store.tables import MetricBatch, Run, Snapshot
 
@@ -35,7 +37,13 @@ def keep_training_set(context: Context, outcome: JobOutcome) -> Done:
         bytes=blobs.size(blob),
         blob=blob,
         columns=dict.fromkeys(value["columns"], ""),
-        detail={"splits": value["splits"], "features": value["features"], "contract": contract, "fill": value["fill"]},
+        detail={
+            "splits": value["splits"],
+            "features": value["features"],
+            "contract": contract,
+            "fill": value["fill"],
+            "views": versions_of(Project.read(outcome.params["project"])),
+        },
     )
     for snapshot in outcome.params["snapshots"]:
         context.edge(snapshot, row.id, "features")

@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from sqlmodel import Session, col, select
 
+from core.engine.feature_history import history_of, versions_of
+from core.engine.find import find
+from core.engine.freshness import freshness_of
 from core.engine.projects import newest_version, read_version
+from core.engine.questions.feature_catalogue import (
+    definitions_in_words,
+    filled_in,
+    kinds_of,
+    newest_training_set,
+    usage_rows,
+)
 from core.engine.registry import question
-from core.kernel.clock import utc_text
+from core.features.definitions import reads_of, tables_under
+from core.kernel.clock import parse_utc, utc_text
+from core.kernel.digests import strict_json
 from core.kernel.errors import NotFound
 from core.project.schema import FeatureView, Project
-from core.store.tables import Snapshot
+from core.store.tables import Report, Snapshot
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
@@ -55,47 +67,118 @@ def features(engine: Engine) -> pl.DataFrame:
     with engine.workspace.database.reading() as session:
         version = newest_version(session)
         loaded = read_version(version, {})
-        filled = _filled(session, version.name)
+        filled = filled_in(newest_training_set(session, version.name))
     rows = [
         (name, "request", item.kind, "", "", filled.get(name), item.expression)
         for name, item in loaded.features.request.items()
     ]
     for view_name, view in loaded.features.views.items():
-        for name, definition in _definitions(view).items():
+        for name, definition in definitions_in_words(view).items():
             entity = ", ".join(view.entity)
             rows.append((name, view_name, "number", entity, view.owner, filled.get(name), definition))
     return pl.DataFrame(rows, schema=FEATURES, orient="row")
 
 
 @question("feature_view")
-def feature_view(engine: Engine, name: str) -> dict[str, Any]:
-    """One view with its features and how fresh it has to be."""
+def feature_view(engine: Engine, name: str, at: str = "") -> dict[str, Any]:
+    """One view, whole: definition, features, lineage, freshness at an instant (now), usage, history, parity.
+
+    Returns:
+        The view's own fields, and ``version`` (digest of its definition); ``features`` (feature, definition,
+        kind, filled, reads); ``lineage`` (the tables under it, each with its newest snapshot); ``online`` (as
+        the question ``feature_freshness``); ``materialisations`` (newest first, at most 20); ``usage`` (as
+        ``feature_usage``, newest first); ``history`` (each definition it has had, newest first); ``parity``
+        (the newest verdict about it, or none).
+    """
+    moment = parse_utc(at) if at else engine.workspace.clock.now()
     with engine.workspace.database.reading() as session:
         version = newest_version(session)
-        view = _view(read_version(version, {}), name)
-        filled = _filled(session, version.name)
-    return {
-        "view": name,
-        **view.model_dump(mode="json", exclude={"columns", "windows"}),
-        "features": [
-            {"feature": feature, "definition": definition, "filled": filled.get(feature)}
-            for feature, definition in _definitions(view).items()
-        ],
-    }
+        loaded = read_version(version, {})
+        view = _view(loaded, name)
+        newest = newest_training_set(session, version.name)
+        filled, kinds = filled_in(newest), kinds_of(engine, newest)
+        used = [row for row in usage_rows(session, loaded) if row["view"] == name]
+        out = {
+            "view": name,
+            **view.model_dump(mode="json", exclude={"columns", "windows"}),
+            "version": versions_of(loaded)[name],
+            "lineage": _lineage(session, tables_under(loaded, view.table)),
+            "online": [one.plain() for one in freshness_of(session, loaded, moment) if one.view == name],
+            "materialisations": _materialisations(session, loaded.project, name),
+            "usage": [{**row, "created_at": utc_text(row["created_at"])} for row in used[::-1]],
+            "history": history_of(session, loaded.project, name),
+            "parity": _newest_parity(engine, session, name),
+        }
+    reads = reads_of(view)
+    out["features"] = [
+        {
+            "feature": feature,
+            "definition": definition,
+            "kind": kinds.get(feature, "number"),
+            "filled": filled.get(feature),
+            "reads": reads[feature],
+        }
+        for feature, definition in definitions_in_words(view).items()
+    ]
+    return out
+
+
+@question("feature_parity")
+def feature_parity(engine: Engine, id: str) -> dict[str, Any]:
+    """One parity report, whole: views with their features, changes of definitions, examples, and golden rows."""
+    with engine.workspace.database.reading() as session:
+        row = find(session, Report, id)
+        body: dict[str, Any] = strict_json(engine.workspace.blobs.path(row.blob).read_bytes())
+    return {**body, "report": row.id, "passed": bool(row.passed), "summary": row.summary}
+
+
+def _lineage(session: Session, tables: list[str]) -> list[dict[str, Any]]:
+    out = []
+    for table in tables:
+        query = select(Snapshot).where(Snapshot.name == table, col(Snapshot.kind).in_(("source", "table")))
+        row = session.exec(query.order_by(col(Snapshot.created_at).desc())).first()
+        out.append(
+            {
+                "table": table,
+                "kind": row.kind if row else "",
+                "snapshot": row.id if row else "",
+                "rows": row.rows if row else None,
+                "created_at": utc_text(row.created_at) if row else None,
+            }
+        )
+    return out
+
+
+def _materialisations(session: Session, project: str, view: str) -> list[dict[str, Any]]:
+    query = select(Report).where(Report.kind == "materialisation", Report.subject == f"view:{project}/{view}")
+    rows = session.exec(query.order_by(col(Report.created_at).desc()).limit(20)).all()
+    names = ("place", "mode", "reason", "rows", "entities", "before", "until", "version")
+    return [
+        {"report": row.id, "created_at": utc_text(row.created_at), **{name: row.facts[name] for name in names}}
+        for row in rows
+    ]
+
+
+def _newest_parity(engine: Engine, session: Session, view: str) -> dict[str, Any] | None:
+    for row in session.exec(select(Report).where(Report.kind == "parity").order_by(col(Report.created_at).desc())):
+        body = strict_json(engine.workspace.blobs.path(row.blob).read_bytes())
+        found = next((one for one in body["views"] if one["view"] == view), None)
+        if found is not None:
+            wrong = [item["feature"] for item in found["features"] if item["mismatched"]]
+            return {
+                "report": row.id,
+                "model": body["model"],
+                "place": body["place"],
+                "created_at": utc_text(row.created_at),
+                "passed": found["rows"] > 0 and not wrong,
+                "rows": found["rows"],
+                "differ": wrong,
+                "reason": found["reason"],
+            }
+    return None
 
 
 def _view(loaded: Project, name: str) -> FeatureView:
     if name not in loaded.features.views:
         raise NotFound(f"There is no view {name!r}", detail="Views: " + ", ".join(loaded.features.views))
     return loaded.features.views[name]
-
-
-def _definitions(view: FeatureView) -> dict[str, str]:
-    windows = {name: f"{item.function}({item.column or '*'}) over {item.over}" for name, item in view.windows.items()}
-    return {**view.columns, **windows}
-
-
-def _filled(session: Session, name: str) -> dict[str, float]:
-    query = select(Snapshot).where(Snapshot.kind == "training_set", Snapshot.name == f"{name}_features")
-    row = session.exec(query.order_by(col(Snapshot.created_at).desc())).first()
-    return {item["name"]: 1.0 - float(item["share"]) for item in row.detail["fill"]} if row else {}
