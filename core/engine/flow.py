@@ -131,6 +131,7 @@ def project_params(project: Project) -> dict[str, Any]:
             "evaluation": Evaluation(),
             "drift": Drift(),
             "triggers": [],
+            "labelling": None,
         }
     )
     return lean.model_dump(mode="json", by_alias=True)

@@ -48,7 +48,7 @@ class TrainingSetResult(Record):
 
 
 class LeakTest(Record):
-    """One test for one way in which the future gets into a feature."""
+    """One test for one way in which the future gets into a feature: the columns, how many rows, what to do."""
 
     name: Literal[
         "availability",
@@ -58,11 +58,19 @@ class LeakTest(Record):
         "target_in_feature",
         "too_good",
         "window_time",
+        "time_order",
+        "near_duplicates",
+        "groups",
+        "missingness",
+        "target_encoding",
+        "fitted_on_all",
     ]
     passed: bool
     headline: str
     rows: int = 0
+    columns: list[str] = Field(default_factory=list)
     detail: list[str] = Field(default_factory=list)
+    remedy: str = ""
 
 
 class LeakageReport(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -22,6 +23,7 @@ def static_leaks(project: Project) -> list[Problem]:
         *undeclared_columns(project),
         *target_reads(project),
         *window_problems(project),
+        *derived_outcomes(project),
     ]
 
 
@@ -119,6 +121,29 @@ def window_problems(project: Project) -> Iterator[Problem]:
                     expected=known,
                     remedy=f"Set available: {known}",
                 )
+
+
+def derived_outcomes(project: Project) -> Iterator[Problem]:
+    """Views over a table that was derived from outcomes, without a time from which each row is known."""
+    target = outcome_columns(project)
+    for name, view in project.features.views.items():
+        table = project.tables.get(view.table)
+        if table is None or view.table == project.events.table:
+            continue
+        waits = not view.static and (view.delay != "0s" or view.available not in (None, view.event_time))
+        read = sorted(column for column in target if re.search(rf"\b{re.escape(column)}\b", table.sql))
+        if read and not waits:
+            yield Problem(
+                f"View {name!r} uses {view.table!r} before the outcomes in it are known ({', '.join(read)})",
+                where=f"features.views.{name}",
+                expected="available: the time from which a row is known, or a delay",
+                remedy="Use a view with windows over the events, which waits for each outcome",
+            )
+
+
+def outcome_columns(project: Project) -> list[str]:
+    """The event columns from which the label is made, sorted."""
+    return columns_read(project.label.expression, "label.expression")
 
 
 def view_reads(view: FeatureView, name: str) -> list[str]:

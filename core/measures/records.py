@@ -378,5 +378,17 @@ class LeakageSuspicion(Record):
     limit: float
     null_high: float = Field(description="99 % quantile of the AUC under permuted labels")
     p_value: float
+    p_corrected: float = Field(default=1.0, description="Chance under shuffled labels, times the columns looked at")
+    suspicious: bool
+    reason: str = ""
+
+
+class R2Suspicion(Record):
+    """The same for labels that are numbers or several classes: ``r2`` is cross-fitted, from 0 to 1."""
+
+    feature: str
+    r2: float
+    limit: float
+    p_corrected: float
     suspicious: bool
     reason: str = ""

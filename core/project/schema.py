@@ -189,6 +189,36 @@ class Split(Record):
     validate_: tuple[date, date] = Field(alias="validate")
     test: tuple[date, date]
     production: tuple[date, date] | None = Field(default=None, description="Replayed as traffic by the demo")
+    groups: list[str] = Field(
+        default_factory=list,
+        description="Event columns, such as a patient, whose values must not be in train and in a later period both",
+    )
+
+
+class Leakage(Record):
+    """What the leak tests are told by a person."""
+
+    accepted: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Features that tell the label very well and are honest, each with the reason; the tests "
+        "'too good' and 'missingness' name them and go on",
+    )
+
+
+class LabellingFunction(Record):
+    """A rule that guesses the label of some rows."""
+
+    expression: str = Field(
+        description="SQL over the event row and its features: 1, 0 or null (no opinion). It may not read the label"
+    )
+    description: str = ""
+
+
+class Labelling(Record):
+    """Weak labels: rules that vote, and a model of how far each can be trusted."""
+
+    functions: dict[Name, LabellingFunction]
+    balance: float | None = Field(default=None, description="Share of positives if it is known; estimated if absent")
 
 
 class Candidate(Record):
@@ -293,8 +323,10 @@ class Project(Record):
     suites: dict[Name, Suite] = Field(default_factory=dict)
     events: Events
     label: Label
+    labelling: Labelling | None = None
     features: Features
     split: Split
+    leakage: Leakage = Field(default_factory=Leakage)
     training: Training
     evaluation: Evaluation
     policy: Policy

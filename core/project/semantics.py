@@ -33,6 +33,8 @@ def semantic_problems(doc: Document) -> list[Problem]:
         expressions,
         evaluation_names,
         split_order,
+        leak_names,
+        labelling,
         trainings,
     )
     return [problem for check in checks for problem in check(doc)]
@@ -138,6 +140,8 @@ def _expression_paths(doc: Document) -> Iterator[tuple[Path_, str]]:
     yield ("label", "expression"), "The label"
     for name in doc.mapping("features", "request"):
         yield ("features", "request", name, "expression"), f"The feature {name!r}"
+    for name in doc.mapping("labelling", "functions"):
+        yield ("labelling", "functions", name, "expression"), f"The labelling function {name!r}"
     for view in doc.mapping("features", "views"):
         for name in doc.mapping("features", "views", view, "columns"):
             yield ("features", "views", view, "columns", name), f"The feature {name!r}"
@@ -179,6 +183,52 @@ def split_order(doc: Document) -> Problems:
                 f"The {after} period begins before the {before} period has ended",
                 f"a start on {early[1]} or later",
             )
+
+
+def leak_names(doc: Document) -> Problems:
+    """Groups are event columns; what is accepted is a feature, and says why."""
+    columns = doc.event_columns()
+    for index, name in enumerate(doc.texts("split", "groups")):
+        if name not in columns:
+            what = f"{name!r} is not an event column"
+            yield doc.problem(("split", "groups", index), what, "a column of events", _near(name, columns))
+    known = {name for name, _ in doc.features()}
+    for name, why in doc.mapping("leakage", "accepted").items():
+        path = ("leakage", "accepted", name)
+        if name not in known:
+            yield doc.problem(path, f"There is no feature {name!r}", remedy=_near(name, known))
+        if isinstance(why, str) and len(why.strip()) < 10:
+            yield doc.problem(path, f"{name!r} is accepted without a reason", "why it is known before the outcome")
+
+
+def labelling(doc: Document) -> Problems:
+    """Three rules or more, none of which reads the label, and a balance between 0 and 1."""
+    if not doc.mapping("labelling"):
+        return
+    functions = doc.mapping("labelling", "functions")
+    if len(functions) < 3:
+        yield doc.problem(
+            ("labelling", "functions"),
+            f"{len(functions)} labelling functions cannot be weighed against each other",
+            "at least 3",
+        )
+    balance = doc.number("labelling", "balance")
+    if balance is not None and not 0 < balance < 1:
+        yield doc.problem(("labelling", "balance"), f"The balance is {balance:g}", "between 0 and 1")
+    target = {doc.text("label", "name"), "label"} | _reads(doc.text("label", "expression"))
+    for name in functions:
+        path = ("labelling", "functions", name, "expression")
+        for column in sorted(_reads(doc.text(*path)) & target):
+            what = f"The labelling function {name!r} reads {column!r}, from which the label is made"
+            yield doc.problem(path, what, remedy="Vote by something else: this is the label itself")
+
+
+def _reads(text: str) -> set[str]:
+    """The columns of an expression; none when it does not parse, which is reported elsewhere."""
+    try:
+        return set(parse_expression(text, who="").meta.root_names()) if text else set()
+    except InputError:
+        return set()
 
 
 def trainings(doc: Document) -> Problems:

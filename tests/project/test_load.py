@@ -179,3 +179,21 @@ def test_a_file_that_is_too_large_or_not_text_is_refused(tmp_path: Path) -> None
     file.write_bytes(b"")
     assert check_project(file)[0].what == "The file holds no project"
     assert only("- 1").what == "The file holds no project"
+
+
+def test_leaks_and_labelling_rules_are_checked_across_sections() -> None:
+    text = BLANK.replace("split:\n", "split:\n  groups: [custmer]\n") + (
+        "leakage:\n  accepted: {nothing: short}\n"
+        "labelling:\n  balance: 1.5\n  functions:\n"
+        "    cheat: {expression: CASE WHEN outcome > 0 THEN 1 END}\n"
+        "    broken: {expression: amount >}\n"
+    )
+    found = {problem.where.split(":")[1]: problem.what for problem in problems_of(text)}
+    told = [problem.what for problem in problems_of(text)]
+    assert any("'custmer' is not an event column" in what for what in told)
+    assert "There is no feature 'nothing'" in told
+    assert "'nothing' is accepted without a reason" in told
+    assert "2 labelling functions cannot be weighed against each other" in told
+    assert "The balance is 1.5" in told
+    assert found[str(line_with(text, "cheat:"))].startswith("The labelling function 'cheat' reads 'outcome'")
+    assert "not a valid SQL expression" in found[str(line_with(text, "broken:"))]

@@ -33,7 +33,7 @@ def test_leakage(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     project = Project.read(folder.params["project"])
     report = leakage_report(project, folder.inputs("table"), folder.input("training_set"), progress)
     folder.write_json("report.json", report)
-    caught = [test.headline for test in report.tests if not test.passed]
+    caught = [f"{test.headline}. {test.remedy}".removesuffix(". ") for test in report.tests if not test.passed]
     return {"passed": report.passed, "tests": len(report.tests), "caught": caught}
 
 
