@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from core.engine.ingestion import ASKED, plan_ingest
@@ -72,7 +74,8 @@ def _ingest(name: str, source: Source) -> Step:
 
 def _table(name: str, needs: tuple[str, ...]) -> Step:
     def plan(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
-        made = {step: planner.outputs[step] for step in needs}
+        named = names_in(planner.project.tables[name].sql)
+        made = {step: planner.outputs[step] for step in needs if step.split(":", 1)[1] in named}
         inputs = {f"table:{step.split(':', 1)[1]}": str(output["blob"]) for step, output in made.items()}
         params = {
             "name": name,
@@ -105,7 +108,8 @@ def _validate(name: str, needs: tuple[str, ...]) -> Step:
             "key": source.key if source else project.events.key,
             "personal": source.personal if source else [],
         }
-        others = {f"table:{table}": blob for table, blob in planner.tables().items()}
+        asked = {check.table for check in project.suites[name].checks}
+        others = {f"table:{table}": blob for table, blob in planner.tables().items() if table in asked}
         return params, {"self": str(output["blob"]), **others}
 
     return Step(f"validate:{name}", f"Validate {name}", "data.validate", needs, plan=plan)
@@ -131,10 +135,21 @@ def project_params(project: Project) -> dict[str, Any]:
             "evaluation": Evaluation(),
             "drift": Drift(),
             "triggers": [],
-            "labelling": None,
         }
     )
     return lean.model_dump(mode="json", by_alias=True)
+
+
+def names_in(text: str) -> set[str]:
+    """All words of a text, in small letters as tables are named. A table that a query does not name, it cannot read."""
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def feature_tables(planner: Planner) -> dict[str, str]:
+    """Blobs of the tables that events and views name: another one that grows makes no feature stale."""
+    project = planner.project
+    named = names_in(json.dumps([project.events.plain(), project.features.plain()]))
+    return {name: blob for name, blob in planner.tables().items() if name in named}
 
 
 def _plan_features(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
@@ -145,12 +160,11 @@ def _plan_features(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
     ]
     if failed:
         raise AnswerIsNo("The data did not pass validation; nothing is built on it", problems=failed)
-    tables = planner.tables()
-    made = sorted(step for step in planner.outputs if step.startswith(("ingest:", "table:")))
+    tables = feature_tables(planner)
     params = {
         "name": f"{planner.project.project}_features",
         "project": project_params(planner.project),
-        "snapshots": [planner.outputs[step]["snapshot"] for step in made],
+        "snapshots": [_table_output(planner, name)["snapshot"] for name in sorted(tables)],
     }
     return params, {f"table:{name}": blob for name, blob in tables.items()}
 
@@ -162,7 +176,7 @@ def _plan_leakage(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
         "subject": made["snapshot"],
         "project": project_params(planner.project),
     }
-    inputs = {f"table:{name}": blob for name, blob in planner.tables().items()}
+    inputs = {f"table:{name}": blob for name, blob in feature_tables(planner).items()}
     return params, {**inputs, "training_set": str(made["blob"])}
 
 

@@ -100,6 +100,17 @@ def test_a_changed_setting_recomputes_what_depends_on_it(client: Client, project
     assert made_anew(view) == {"evaluate:logistic", "payload"}
 
 
+def test_a_table_that_nothing_reads_makes_nothing_stale(client: Client, project: Path) -> None:
+    (project / "notes.csv").write_text("note\none\n")
+    edit(project, "sources:\n", "sources:\n  notes: {path: notes.csv}\n")
+    assert walk(client, project)["state"] == "done"
+    (project / "notes.csv").write_text("note\none\ntwo\n")
+    view = walk(client, project)
+    assert view["state"] == "done", view["error"]
+    assert made_anew(view) == {"ingest:notes", "profile:notes"}
+    edit(project, "sources:\n  notes: {path: notes.csv}\n", "sources:\n")
+
+
 def test_from_and_to(client: Client, project: Path) -> None:
     view = walk(client, project, first="validate:orders", last="validate:orders")
     assert made_anew(view) == {"validate:orders"}
