@@ -13,6 +13,7 @@ import pytest
 
 from core.engine.client import Client, connect
 
+from ..serving.redis_server import redis_server
 from .conftest import PROJECT, call, orders
 
 VIEWS = """\
@@ -177,3 +178,18 @@ def test_a_store_of_ones_own(held: Client, tmp_path: Path) -> None:
     assert run(held, "features", "materialize", "--store", str(tmp_path / "none" / "x.db")).code == 2
     places = held.ask("feature_freshness")["place"].unique().to_list()
     assert f"file:{store}" in places
+
+
+def test_a_shared_redis_and_never_its_password(held: Client, tmp_path: Path) -> None:
+    with redis_server(tmp_path) as url:
+        done = run(held, "--json", "features", "materialize", "colour_returns", "--to", END, "--redis", url)
+        assert done.json["views"][0]["mode"] == "first", done.err
+        assert done.json["place"] == "redis:" + url.removeprefix("redis://")
+        found = run(held, "--json", "features", "parity", "latest", "--redis", url).json["features"]["views"]
+        assert [view["rows"] > 0 for view in found] == [True, False]
+        assert not any(item["mismatched"] for item in found[0]["features"])
+    refused = run(held, "features", "materialize", "--redis", url.replace("//", "//:hidden-word@"))
+    assert refused.code == 2
+    assert "hidden-word" not in refused.out + refused.err
+    assert "hidden-word" not in run(held, "--json", "ledger", "show").out
+    assert run(held, "features", "materialize", "--redis", url).code == 4, "nobody answers there any more"

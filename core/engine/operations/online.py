@@ -244,7 +244,10 @@ def place_of(context: Context, project: Project, request: Place) -> dict[str, An
         row = target_row(context.session, request.target)
         return {"kind": "target", "name": f"target:{row.name}", "spec": row.spec}
     if request.redis:
-        raise InputError("Redis is not known here yet")
+        from core.serving.online_redis import address_of
+
+        where = {"url": request.redis, "secret": request.secret, "workspace": context.workspace.info.id}
+        return {"kind": "redis", "name": f"redis:{address_of(request.redis)}", **where}
     path = Path(request.store) if request.store else own_store(context.workspace.root, project.project)
     if not request.store:
         path.parent.mkdir(exist_ok=True, mode=0o700)
