@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from core.features.expressions import as_utc, expression, round_up
+from core.features.expressions import UTC_TIME, as_utc, expression, round_up
+from core.features.windows import newest_rows, window_values
 from core.kernel.durations import span
 from core.kernel.errors import InputError, Problem
 from core.project.schema import FeatureView
@@ -55,7 +56,7 @@ def availability(view: FeatureView) -> pl.Expr:
 
 def _require_columns(name: str, view: FeatureView, lazy: pl.LazyFrame) -> None:
     have = set(lazy.collect_schema().names())
-    reads = [(column, column) for column in [*view.entity, view.event_time, view.available] if column]
+    reads = [(column, column) for column in [*view.entity, *view.key, view.event_time, view.available] if column]
     reads += [(root, sql) for sql in view.columns.values() for root in expression(sql, name).meta.root_names()]
     reads += [
         (root, window.column)
@@ -99,6 +100,9 @@ def _static(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
 def _latest(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
     """The newest observation that was known; one that arrives after a newer one is ignored."""
     columns = [expression(sql, name).alias(column) for column, sql in view.columns.items()]
+    if view.key:
+        frame = _versions(view, lazy, columns).collect()
+        return newest_rows(name, view, frame, [*view.columns]).lazy()
     happened = as_utc(view.event_time or view.available or "").alias("_event")
     rows = _known(view, lazy, [*columns, happened]).filter(pl.col("_event").is_not_null())
     rows = rows.sort([*view.entity, "_available", "_event"], maintain_order=True)
@@ -109,42 +113,32 @@ def _latest(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _windows(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
-    """Aggregates over rows whose availability lies in ``(h - over, h]``, for each refresh instant ``h``.
-
-    A row enters at the first ``h`` not before its availability and leaves at the first ``h`` not
-    before availability + over: running sums of what enters and leaves give every window.
-    """
-    every = view.refresh or "1h"
-    rows = _known(view, lazy, _counted(name, view))
-    parts = [f"{part}{window}" for window in view.windows for part in ("_n_", "_s_")]
-    moves = [rows.with_columns(round_up(pl.col("_available"), every).alias("valid_from"))]
-    for over in sorted({window.over for window in view.windows.values()}):
-        gone = [
-            (-pl.col(part) if view.windows[part[3:]].over == over else pl.lit(0, pl.Float64)).alias(part)
-            for part in parts
-        ]
-        end = round_up(pl.col("_available") + span(over), every).alias("valid_from")
-        moves.append(rows.with_columns(end, *gone))
-    # A sort and running sums in that order, not a group-by: sums of floats must not depend on threads.
-    steps = pl.concat(moves).sort([*view.entity, "valid_from", *parts])
-    running = steps.with_columns(pl.col(parts).cum_sum().over(view.entity))
-    running = running.unique([*view.entity, "valid_from"], keep="last", maintain_order=True)
-    return running.with_columns(_aggregate(window, spec.function) for window, spec in view.windows.items())
-
-
-def _counted(name: str, view: FeatureView) -> list[pl.Expr]:
-    """For each window, 1 for a row that counts and the row's value, as floats (exact for whole numbers)."""
-    out = []
+    """Aggregates over the rows that were available, as :mod:`core.features.windows` says."""
+    columns = []
     for window, spec in view.windows.items():
-        value = pl.lit(1.0) if spec.column is None else expression(spec.column, name).cast(pl.Float64)
-        out.append(value.is_not_null().cast(pl.Float64).alias(f"_n_{window}"))
-        out.append(value.fill_null(0.0).alias(f"_s_{window}"))
-    return out
+        value = pl.lit(value=True) if spec.column is None else expression(spec.column, name)
+        if lazy.select(value.alias("x")).collect_schema()["x"].is_float():
+            value = value.fill_nan(None)
+        columns.append(value.alias(f"_x_{window}"))
+    return window_values(name, view, _versions(view, lazy, columns).collect()).lazy()
 
 
-def _aggregate(window: str, function: str) -> pl.Expr:
-    n, s = pl.col(f"_n_{window}"), pl.col(f"_s_{window}")
-    if function == "count":
-        return n.alias(window)
-    empty = 0.0 if function == "sum" else None
-    return pl.when(n > 0).then(s if function == "sum" else s / n).otherwise(empty).cast(pl.Float64).alias(window)
+def _versions(view: FeatureView, lazy: pl.LazyFrame, columns: list[pl.Expr]) -> pl.LazyFrame:
+    """Rows that can ever be used, sorted by entity, availability and own time.
+
+    ``_until`` is when a newer row with the same key became available (of two that came together, the
+    later one in the table wins); null where nothing corrects the row, or a part of its key is null.
+    """
+    known = availability(view).alias("_available")
+    happened = as_utc(view.event_time or view.available or "").alias("_event")
+    rows = lazy.select(*view.entity, *columns, known, happened, *(pl.col(k).alias(f"_k_{k}") for k in view.key))
+    rows = rows.filter(pl.col("_available").is_not_null())
+    until = pl.lit(None, UTC_TIME)
+    if view.key:
+        key = [f"_k_{k}" for k in view.key]
+        rows = rows.sort("_available", maintain_order=True)
+        newer = pl.col("_available").shift(-1).over(key)
+        until = pl.when(pl.all_horizontal(pl.col(key).is_not_null())).then(newer)
+    rows = rows.with_columns(until.alias("_until"), pl.col("_event").fill_null(pl.col("_available")))
+    rows = rows.filter(pl.all_horizontal(pl.col(view.entity).is_not_null()))
+    return rows.sort([*view.entity, "_available", "_event"], maintain_order=True)

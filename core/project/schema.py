@@ -136,11 +136,17 @@ class RequestFeature(Record):
 
 
 class Window(Record):
-    """One aggregate over rows that were already available."""
+    """One aggregate over rows that were already available. Values that are null never count."""
 
-    column: str | None = Field(default=None, description="Column to aggregate; none for a count of rows")
-    function: Literal["count", "sum", "mean"]
-    over: Duration
+    column: str | None = Field(default=None, description="Expression to aggregate; none for a count of rows")
+    function: Literal["count", "sum", "mean", "rate", "distinct", "last", "min", "max", "std", "since", "lag"]
+    over: Duration | None = Field(
+        default=None, description="Length of the window; only last and lag may do without, and look back for ever"
+    )
+    per: Duration | None = Field(
+        default=None, description="For rate: rows (or the column's sum) in this time; without it the share of true"
+    )
+    n: int = Field(default=1, ge=1, le=1000, description="For lag: 1 is the newest value, 2 the one before")
 
 
 class FeatureView(Record):
@@ -166,6 +172,13 @@ class FeatureView(Record):
     tolerance: Duration | None = Field(default=None, description="Older values become null")
     refresh: Duration | None = Field(
         default=None, description="How often windows are recomputed, offline and online alike"
+    )
+    key: list[str] = Field(
+        default_factory=list,
+        description="Columns that identify a row: of several rows with one key, the newest available one counts",
+    )
+    clock: Literal["available", "event"] = Field(
+        default="available", description="Which of its times ages a row in a window: when it was known, or its own"
     )
     columns: dict[Name, str] = Field(default_factory=dict, description="Feature name to expression")
     windows: dict[Name, Window] = Field(default_factory=dict)

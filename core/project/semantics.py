@@ -107,9 +107,21 @@ def _view_shape(doc: Document, path: Path_) -> Problems:
     if windows and not view.get("refresh"):
         yield doc.problem(path, f"{title} has windows but no refresh", "how often they are recomputed, such as 1h")
     for window in windows:
-        inner = doc.mapping(*path, "windows", window)
-        if inner.get("function") in ("sum", "mean") and not inner.get("column"):
-            yield doc.problem((*path, "windows", window), f"The window {window!r} has no column to {inner['function']}")
+        yield from _window(doc, (*path, "windows", window))
+
+
+def _window(doc: Document, path: Path_) -> Problems:
+    """A window has what its function needs, and nothing that means nothing to it."""
+    inner, title = doc.mapping(*path), f"The window {path[-1]!r}"
+    function = inner.get("function")
+    needs_column = function in ("sum", "mean", "distinct", "last", "min", "max", "std", "lag")
+    if (needs_column or (function == "rate" and not inner.get("per"))) and not inner.get("column"):
+        yield doc.problem(path, f"{title} has no column to {function}")
+    if function not in ("last", "lag", None) and not inner.get("over"):
+        yield doc.problem(path, f"{title} does not say how far it looks back", "over, such as 7d")
+    for key, owner in (("per", "rate"), ("n", "lag")):
+        if inner.get(key) and function != owner:
+            yield doc.problem((*path, key), f"{title} is a {function}, so {key} means nothing", remedy="Remove it")
 
 
 def suite_checks(doc: Document) -> Problems:

@@ -151,7 +151,9 @@ def test_all_problems_of_all_sections_are_reported_together() -> None:
 
 VIEWS = """
   views:
-    both: {table: events, entity: [], columns: {amount: amount}, windows: {w: {function: mean, over: 1d}}}
+    both:
+      {table: events, entity: [], columns: {amount: amount},
+       windows: {w: {function: mean, over: 1d, per: 1h}, v: {function: count}}}
     still: {table: events, entity: [kind], static: true, refresh: 1h, columns: {k2: kind}}
 """
 
@@ -166,6 +168,8 @@ def test_views_have_one_shape_and_features_one_name() -> None:
         "The view 'both' has no event_time",
         "The view 'both' has windows but no refresh",
         "The window 'w' has no column to mean",
+        "The window 'w' is a mean, so per means nothing",
+        "The window 'v' does not say how far it looks back",
         "The view 'still' is static, so refresh means nothing",
     }
 
