@@ -8,6 +8,7 @@ first one at which it is too old or was corrected. Entity and instant together a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,22 +56,46 @@ class Lives:
         """Some of them."""
         return Lives(self.row[keep], self.enter[keep], self.leave[keep])
 
-    def alive(self, probes: Codes, weights: Values | None = None) -> Values:
-        """How many rows (or how much of ``weights``, in row order) count at each probe; exact for whole numbers."""
-        left = np.argsort(self.leave, kind="stable")
-        came = np.searchsorted(self.enter, probes, side="right")
-        gone = np.searchsorted(self.leave[left], probes, side="right")
-        if weights is None:
-            return came - gone
+
+class Probed:
+    """Lives, and where the probes (sorted codes) fall among them; looked up once, used by every function."""
+
+    def __init__(self, lives: Lives, probes: Codes) -> None:
+        self.lives, self.probes = lives, probes
+        self.in_order = bool(np.all(np.diff(lives.leave) >= 0))
+
+    @cached_property
+    def came(self) -> Codes:
+        """How many rows have entered by each probe."""
+        return np.searchsorted(self.lives.enter, self.probes, side="right")
+
+    @cached_property
+    def gone(self) -> Codes:
+        """How many rows have left by each probe."""
+        return np.searchsorted(self.lives.leave[self._left], self.probes, side="right")
+
+    @cached_property
+    def _left(self) -> Codes | slice:
+        return slice(None) if self.in_order else np.argsort(self.lives.leave, kind="stable")
+
+    def count(self) -> Codes:
+        """How many rows count at each probe."""
+        return self.came - self.gone
+
+    def total(self, weights: Values) -> Values:
+        """The sum of whole ``weights`` (in the order of the lives) over the rows that count; exact."""
         running_in = np.concatenate([[0], np.cumsum(weights)])
-        running_out = np.concatenate([[0], np.cumsum(weights[left])])
-        counted: Values = running_in[came] - running_out[gone]
+        running_out = np.concatenate([[0], np.cumsum(weights[self._left])])
+        counted: Values = running_in[self.came] - running_out[self.gone]
         return counted
 
-    def slices(self, probes: Codes) -> tuple[Codes, Codes]:
-        """Slices [low, high) of the rows that count at each probe, where rows leave in the order they came."""
-        low = np.searchsorted(self.leave, probes, side="right")
-        return low, np.searchsorted(self.enter, probes, side="right")
+    def mixed(self, order: Codes, clock: Clock, groups: int) -> npt.NDArray[np.bool_]:
+        """For each entity, whether ``order`` ever falls from one of its rows to the next."""
+        group = clock.group(self.lives.enter)
+        falls = (np.diff(order) < 0) & (np.diff(group) == 0)
+        out = np.zeros(groups, dtype=np.bool_)
+        out[group[1:][falls]] = True
+        return out
 
 
 def up(time_us: Codes, every_us: int) -> Codes:
@@ -92,6 +117,13 @@ def clock_of(every_us: int, groups: int, ticks: list[Codes]) -> Clock:
     if (groups + 1) * span >= LARGEST:
         raise OverflowError(f"{groups:,} entities x {span:,} instants")
     return Clock(every_us, first, span)
+
+
+def distinct_codes(codes: list[Codes]) -> Codes:
+    """All codes, each once, sorted. Parts that are sorted already are merged, which is why it is a stable sort."""
+    both = np.sort(np.concatenate(codes), kind="stable")
+    first: Codes = both[np.concatenate([[True], both[1:] != both[:-1]])] if len(both) else both
+    return first
 
 
 def microseconds(duration: str) -> int:

@@ -35,15 +35,42 @@ def view_values(name: str, view: FeatureView, table: Path | pl.LazyFrame) -> pl.
     Raises:
         InputError: when a static view has several rows for one entity, or columns are missing.
     """
+    values = _values(name, view, table).select("valid_from", *view.entity, *features_of(view))
+    return values.sort([*view.entity, "valid_from"]) if view.static else values  # the others are sorted already
+
+
+def values_by_time(name: str, view: FeatureView, table: Path | pl.LazyFrame) -> pl.LazyFrame:
+    """The same values sorted by time alone, for joins. One entity and instant may be there twice; the last counts.
+
+    Raises:
+        InputError: as :func:`view_values`.
+    """
+    if view.static or view.windows or view.key or view.available not in (None, view.event_time):
+        values = _values(name, view, table).sort("valid_from", maintain_order=True)
+    else:  # what happens later is known later: nothing to compare, only to sort
+        lazy = _fitting(name, view, table)
+        columns = [expression(sql, name).alias(column) for column, sql in view.columns.items()]
+        values = _known(view, lazy, columns).sort("_available", maintain_order=True).with_columns(_moment(view))
+    return values.select("valid_from", *view.entity, *features_of(view))
+
+
+def _values(name: str, view: FeatureView, table: Path | pl.LazyFrame) -> pl.LazyFrame:
+    lazy = _fitting(name, view, table)
+    if view.windows:
+        return _windows(name, view, lazy)
+    return _static(name, view, lazy) if view.static else _latest(name, view, lazy)
+
+
+def _fitting(name: str, view: FeatureView, table: Path | pl.LazyFrame) -> pl.LazyFrame:
     lazy = pl.scan_parquet(table) if isinstance(table, Path) else table
     _require_columns(name, view, lazy)
-    if view.windows:
-        values = _windows(name, view, lazy)
-    elif view.static:
-        values = _static(name, view, lazy)
-    else:
-        values = _latest(name, view, lazy)
-    return values.select("valid_from", *view.entity, *features_of(view)).sort([*view.entity, "valid_from"])
+    return lazy
+
+
+def _moment(view: FeatureView) -> pl.Expr:
+    """When a row's values begin to hold."""
+    known = pl.col("_available")
+    return (known if view.refresh is None else round_up(known, view.refresh)).alias("valid_from")
 
 
 def availability(view: FeatureView) -> pl.Expr:
@@ -107,8 +134,7 @@ def _latest(name: str, view: FeatureView, lazy: pl.LazyFrame) -> pl.LazyFrame:
     rows = _known(view, lazy, [*columns, happened]).filter(pl.col("_event").is_not_null())
     rows = rows.sort([*view.entity, "_available", "_event"], maintain_order=True)
     rows = rows.filter(pl.col("_event") >= pl.col("_event").cum_max().over(view.entity))
-    moment = pl.col("_available") if view.refresh is None else round_up(pl.col("_available"), view.refresh)
-    rows = rows.with_columns(moment.alias("valid_from"))
+    rows = rows.with_columns(_moment(view))
     return rows.unique([*view.entity, "valid_from"], keep="last", maintain_order=True)
 
 

@@ -13,7 +13,19 @@ import polars as pl
 
 from core.features.expressions import UTC_TIME
 from core.features.ladder import slice_extremes, slice_spreads, slice_sums
-from core.features.lives import NEVER, Clock, Codes, Lives, Values, clock_of, microseconds, up, whole
+from core.features.lives import (
+    NEVER,
+    Clock,
+    Codes,
+    Lives,
+    Probed,
+    Values,
+    clock_of,
+    distinct_codes,
+    microseconds,
+    up,
+    whole,
+)
 from core.features.sweep import swept_rows, swept_values
 from core.kernel.errors import InputError
 from core.project.schema import FeatureView, Window
@@ -83,9 +95,10 @@ def window_values(name: str, view: FeatureView, frame: pl.DataFrame) -> pl.DataF
     for window, spec in view.windows.items():
         if spec.function == "since":
             lives = rows.lives(clock, spec.over, _counts(frame[f"_x_{window}"], spec))
-            probes = np.union1d(probes, _every_tick(name, lives))
+            probes = distinct_codes([probes, _every_tick(name, lives)])
+    known: dict[tuple[str | None, str | None, bool], Probed] = {}
     columns = [
-        _Window(f"features.views.{name}.windows.{window}", spec, rows, clock, probes).values().alias(window)
+        _Window(f"features.views.{name}.windows.{window}", spec, rows, clock, probes, known).values().alias(window)
         for window, spec in view.windows.items()
     ]
     return _answers(rows, clock, probes).hstack(columns)
@@ -122,7 +135,7 @@ def _probes(rows: Rows, clock: Clock, moves: list[tuple[Codes, Codes]]) -> Codes
         codes.append(clock.code(rows.group, begin))
         leaves = (begin < end) & (end != NEVER)
         codes.append(clock.code(rows.group[leaves], end[leaves]))
-    return np.unique(np.concatenate(codes))
+    return distinct_codes(codes)
 
 
 def _every_tick(name: str, lives: Lives) -> Codes:
@@ -163,12 +176,25 @@ def _taken(column: pl.Series, row: Codes) -> pl.Series:
 
 
 class _Window:
-    """One window of one view at all probes."""
+    """One window of one view at all probes. ``known`` is shared: windows alike look their rows up once."""
 
-    def __init__(self, where: str, spec: Window, rows: Rows, clock: Clock, probes: Codes) -> None:
+    def __init__(
+        self,
+        where: str,
+        spec: Window,
+        rows: Rows,
+        clock: Clock,
+        probes: Codes,
+        known: dict[tuple[str | None, str | None, bool], Probed],
+    ) -> None:
         self.where, self.spec, self.rows, self.clock, self.probes = where, spec, rows, clock, probes
         self.column = rows.frame[f"_x_{where.rsplit('.', 1)[-1]}"]
-        self.lives = rows.lives(clock, spec.over, _counts(self.column, spec))
+        counts = _counts(self.column, spec)
+        alike = (spec.over, None if counts.all() else spec.column, spec.function == "since")
+        if alike not in known:
+            known[alike] = Probed(rows.lives(clock, spec.over, counts), probes)
+        self.seen, self.lives = known[alike], known[alike].lives
+        self.groups = int(rows.group[-1]) + 1 if len(rows.group) else 0
 
     def values(self) -> pl.Series:
         """The window's values."""
@@ -176,7 +202,7 @@ class _Window:
         if function in ("last", "lag", "since"):
             row = self._rows(self.spec.n if function == "lag" else 1)
             return self._since(row) if function == "since" else _taken(self.column, row)
-        n = self.lives.alive(self.probes)
+        n = self.seen.count()
         if function == "count" or (function == "rate" and self.spec.column is None):
             return self._rate(n.astype(np.float64))
         if function == "distinct":
@@ -216,37 +242,41 @@ class _Window:
 
     def _sum(self, x: Values) -> Values:
         exact = x.dtype.kind == "i"
-        return self.lives.alive(self.probes, x).astype(np.float64) if exact else self._by_value(x, "sum")
+        return self.seen.total(x).astype(np.float64) if exact else self._by_value(x, "sum")
 
     def _distinct(self) -> Codes:
         """Of several rows with one value, the time in which any of them counts is counted once."""
-        kinds = self.column.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()[self.lives.row]
-        lives = pl.DataFrame({"kind": kinds, "enter": self.lives.enter, "leave": self.lives.leave})
-        lives = lives.sort("kind", "enter").with_columns(before=pl.col("leave").cum_max().shift(1).over("kind"))
-        lives = lives.with_columns(pl.max_horizontal("enter", "before").alias("start")).filter(
-            pl.col("start") < pl.col("leave")
-        )
-        start, end = np.sort(lives["start"].to_numpy()), np.sort(lives["leave"].to_numpy())
-        came = np.searchsorted(start, self.probes, side="right")
-        return came - np.searchsorted(end, self.probes, side="right")
+        kind, enter, leave = self._kinds(), self.lives.enter, self.lives.leave
+        order = np.argsort(kind, kind="stable")
+        kind, enter, leave = kind[order], enter[order], leave[order]
+        if self.seen.in_order:
+            before = np.concatenate([[0], leave[:-1]])
+        else:
+            ends = pl.DataFrame({"kind": kind, "leave": leave})
+            before = ends.select(pl.col("leave").cum_max().shift(1, fill_value=0).over("kind")).to_series().to_numpy()
+        again = np.concatenate([[False], kind[1:] == kind[:-1]]) if len(kind) else np.zeros(0, dtype=np.bool_)
+        begin = np.where(again, np.maximum(enter, before), enter)
+        counts = begin < leave
+        start, end = begin[counts], leave[counts]
+        came = np.searchsorted(np.sort(start), self.probes, side="right")
+        return came - np.searchsorted(np.sort(end), self.probes, side="right")
+
+    def _kinds(self) -> Codes:
+        """A whole number for each value."""
+        whole_numbers = self.column.dtype.is_integer() and self.column.dtype not in (pl.UInt64, pl.Int128)
+        kinds = self.column if whole_numbers else self.column.rank("dense")
+        return kinds.fill_null(0).cast(pl.Int64).to_numpy()[self.lives.row]
 
     def _by_value(self, x: Values, function: str) -> Values:
-        """Slices where rows leave in the order they came, entity by entity; the general way elsewhere."""
-        mixed = self._mixed(self.lives.leave)
+        """Slices where rows leave in the order they came; the general way for the other entities."""
+        if self.seen.in_order:
+            return _sliced(x, self.seen, function)
+        mixed = self.seen.mixed(self.lives.leave, self.clock, self.groups)
         calm, rough = ~mixed[self.clock.group(self.lives.enter)], mixed[self.clock.group(self.probes)]
         out = np.zeros(len(self.probes), dtype=x.dtype)
-        low, high = self.lives.only(calm).slices(self.probes[~rough])
-        values = x[calm]
-        if function == "sum":
-            out[~rough] = slice_sums(values, low, high)
-        elif function == "spread":
-            out[~rough] = slice_spreads(values, low, high)
-        else:
-            out[~rough] = slice_extremes(values, low, high, function)
-        if rough.any():
-            lives = self.lives.only(~calm)
-            rank = self.rows.ranks()[lives.row]
-            out[rough] = swept_values(lives, rank, self.probes[rough], x[~calm], function)
+        out[~rough] = _sliced(x[calm], Probed(self.lives.only(calm), self.probes[~rough]), function)
+        lives = self.lives.only(~calm)
+        out[rough] = swept_values(lives, self.rows.ranks()[lives.row], self.probes[rough], x[~calm], function)
         return out
 
     def _rows(self, n: int) -> Codes:
@@ -254,25 +284,34 @@ class _Window:
         row = self.lives.row
         in_table_order = bool(np.all(np.diff(row) > 0))
         age = self.rows.event[row] if in_table_order else self.rows.ranks()[row]
-        mixed = self._mixed(self.lives.leave) | self._mixed(age)
+        mixed = self.seen.mixed(self.lives.leave, self.clock, self.groups)
+        mixed |= self.seen.mixed(age, self.clock, self.groups)
+        if not mixed.any():
+            return _newest(self.seen, n)
         calm, rough = ~mixed[self.clock.group(self.lives.enter)], mixed[self.clock.group(self.probes)]
         out = np.full(len(self.probes), -1, dtype=np.int64)
-        lives = self.lives.only(calm)
-        low, high = lives.slices(self.probes[~rough])
-        place = np.flatnonzero(~rough)[high - n >= low]
-        out[place] = lives.row[(high - n)[high - n >= low]]
-        if rough.any():
-            lives = self.lives.only(~calm)
-            out[rough] = swept_rows(lives, self.rows.ranks()[lives.row], self.probes[rough], n)
+        out[~rough] = _newest(Probed(self.lives.only(calm), self.probes[~rough]), n)
+        lives = self.lives.only(~calm)
+        out[rough] = swept_rows(lives, self.rows.ranks()[lives.row], self.probes[rough], n)
         return out
 
-    def _mixed(self, order: Codes) -> Flags:
-        """For each entity, whether ``order`` ever falls from one of its rows to the next."""
-        group = self.clock.group(self.lives.enter)
-        falls = (np.diff(order) < 0) & (np.diff(group) == 0)
-        out = np.zeros(int(self.rows.group[-1]) + 1 if len(self.rows.group) else 0, dtype=np.bool_)
-        out[group[1:][falls]] = True
-        return out
+
+def _sliced(x: Values, seen: Probed, function: str) -> Values:
+    """A function of the slice of rows that counts at each probe."""
+    if function == "sum":
+        return slice_sums(x, seen.gone, seen.came)
+    if function == "spread":
+        return slice_spreads(x, seen.gone, seen.came)
+    return slice_extremes(x, seen.gone, seen.came, function)
+
+
+def _newest(seen: Probed, n: int) -> Codes:
+    """The n-th row from the end of the slice that counts at each probe; -1 where it has fewer."""
+    place = seen.came - n
+    if not len(seen.lives.row):
+        return np.full(len(place), -1, dtype=np.int64)
+    found: Codes = np.where(place >= seen.gone, seen.lives.row[np.maximum(place, 0)], -1)
+    return found
 
 
 def _unless(missing: Flags, values: Values, whole_numbers: bool = False) -> pl.Series:

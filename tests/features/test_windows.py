@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.features.asof import look_up
 from core.features.lives import Clock
-from core.features.views import view_values
+from core.features.views import values_by_time, view_values
 from core.kernel.errors import InputError
 from core.project.schema import FeatureView, Window
 
@@ -233,3 +233,37 @@ def test_codes_grow_by_entity_and_time() -> None:
     clock = Clock(60_000_000, first=-5, span=100)
     assert clock.time_us(clock.code(3, -5)) == -300_000_000  # type: ignore[arg-type]
     assert clock.group(clock.code(3, 94)) == 3  # type: ignore[arg-type]
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables(), requests_strategy, st.sampled_from([None, "1h"]), st.booleans(), st.booleans())
+def test_joins_by_time_find_what_the_sorted_values_say(
+    rows: list[Row], requests: list[tuple[str | None, int]], every: str | None, delayed: bool, in_order: bool
+) -> None:
+    view = FeatureView(
+        table="t",
+        entity=["who"],
+        event_time="happened",
+        available="known" if delayed else None,
+        refresh=every,
+        columns={"whole": "whole", "text": "text"},
+    )
+    lazy = table_of(rows).lazy()
+    frame = pl.DataFrame(
+        {"who": [who for who, _ in requests], "t": [at(minute) for _, minute in requests]},
+        schema={"who": pl.String, "t": pl.Datetime("us", "UTC")},
+    )
+    frame = frame.sort("t", maintain_order=True) if in_order else frame
+    quick = look_up(frame, values_by_time("view", view, lazy), "view", view, "t")
+    assert quick.equals(look_up(frame, view_values("view", view, lazy).collect(), "view", view, "t"))
+    for row, got in zip(frame.rows(), quick.rows(), strict=True):
+        minute = refreshed(view, (row[1] - at(0)).total_seconds() / 60)
+        known = [
+            (item.happened, item.known if delayed else 0, number, item)
+            for number, item in enumerate(rows)
+            if item.who == row[0] and row[0] is not None
+            if (item.known if delayed else item.happened) is not None
+            and (item.known if delayed else item.happened) <= minute  # type: ignore[operator]
+        ]
+        newest = max(known, key=lambda item: item[:3])[3] if known else None
+        assert got == ((newest.whole, newest.text) if newest else (None, None))
