@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli import output
+from core.cli.commands.backfill import backfill
 from core.cli.session import Options, client
 from core.cli.walk import do_job, listing, load_project_here, noun, show_steps, verdict, walk_to
 from core.kernel.errors import NotFound
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
     features = noun(app, "features", "Features: definitions, views, the training set, online stores.")
     features.command("list")(list_features)
     features.command("show")(show_view)
-    for function in (build, materialize, freshness, parity):
+    for function in (build, backfill, materialize, freshness, parity):
         features.command(function.__name__)(function)
 
 
@@ -66,6 +67,7 @@ def _show(options: Options, found: dict[str, Any]) -> None:
     places = [item for item in found["online"] if item["place"]]
     _table("Online", places, "place", "state", "age_s", "newest", "until", "stale_since", "entities")
     _table("Used by", found["usage"][:12], "kind", "name", "state", "current", "version", "created_at")
+    _table("Backfilled", found["backfilled"], "since", "until", "partitions", "values", "new", "equal", "different")
     _table("Definitions", found["history"], "since", "version", "changes")
     output.out.print(f"Parity: {_parity_words(found['parity'])}", markup=False)
 

@@ -16,6 +16,7 @@ from core.engine.freshness import Freshness, freshness_of
 from core.engine.operations.models import stage_of
 from core.engine.projects import newest_version, read_version
 from core.engine.registry import question
+from core.features.windows import described
 from core.features.definitions import definition_digest, reads_of, tables_under
 from core.features.expressions import columns_read
 from core.kernel.clock import parse_utc
@@ -171,7 +172,7 @@ def definitions_in_words(view: FeatureView) -> dict[str, str]:
     """Each feature's expression, windows as ``mean(arr_delay > 15) over 2h``."""
     out = dict(view.columns)
     for name, window in view.windows.items():
-        out[name] = f"{window.function}({window.column or '*'})" + (f" over {window.over}" if window.over else "")
+        out[name] = described(window)
     return out
 
 

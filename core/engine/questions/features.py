@@ -18,6 +18,7 @@ from core.engine.questions.feature_catalogue import (
     newest_training_set,
     usage_rows,
 )
+from core.engine.questions.backfills import backfills
 from core.engine.registry import question
 from core.features.definitions import reads_of, tables_under
 from core.kernel.clock import parse_utc, utc_text
@@ -88,7 +89,7 @@ def feature_view(engine: Engine, name: str, at: str = "") -> dict[str, Any]:
         kind, filled, reads); ``lineage`` (the tables under it, each with its newest snapshot); ``online`` (as
         the question ``feature_freshness``); ``materialisations`` (newest first, at most 20); ``usage`` (as
         ``feature_usage``, newest first); ``history`` (each definition it has had, newest first); ``parity``
-        (the newest verdict about it, or none).
+        (the newest verdict about it, or none); ``backfilled`` (as ``backfills``, newest first).
     """
     moment = parse_utc(at) if at else engine.workspace.clock.now()
     with engine.workspace.database.reading() as session:
@@ -108,6 +109,7 @@ def feature_view(engine: Engine, name: str, at: str = "") -> dict[str, Any]:
             "usage": [{**row, "created_at": utc_text(row["created_at"])} for row in used[::-1]],
             "history": history_of(session, loaded.project, name),
             "parity": _newest_parity(engine, session, name),
+            "backfilled": backfills(engine, name).drop("view").to_dicts(),
         }
     reads = reads_of(view)
     out["features"] = [
