@@ -12,6 +12,7 @@ from core.engine.operations.training import FEATURE_ROOMS
 from core.engine.projects import newest_version, read_version
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.engine.steps import code_digest
+from core.features.definitions import version_of
 from core.kernel.clock import parse_utc, utc_text
 from core.kernel.digests import digest_json
 from core.kernel.errors import InputError, NotFound
@@ -46,7 +47,7 @@ def start_backfill(context: Context, request: Backfill) -> Done:
     params = {
         "name": request.view,
         "view": view.plain(),
-        "definition": digest_json(view.plain()),
+        "definition": version_of(project, request.view),
         "since": since,
         "until": until,
         "by": request.by,

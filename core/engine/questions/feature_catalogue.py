@@ -16,14 +16,14 @@ from core.engine.freshness import Freshness, freshness_of
 from core.engine.operations.models import stage_of
 from core.engine.projects import newest_version, read_version
 from core.engine.registry import question
-from core.features.windows import described
 from core.features.definitions import definition_digest, reads_of, tables_under
 from core.features.expressions import columns_read
+from core.features.windows import described
 from core.kernel.clock import parse_utc
 from core.kernel.digests import strict_json
 from core.kernel.errors import NotFound
 from core.project.schema import FeatureView, Project
-from core.store.tables import ModelVersion, Release, Report, Run, Snapshot
+from core.store.tables import ModelVersion, Release, Run, Snapshot
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
@@ -307,7 +307,7 @@ def filled_in(newest: Snapshot | None) -> dict[str, float]:
 
 
 def _backfills(session: Session) -> dict[str, Any]:
-    query = select(Report).where(Report.kind == "backfill").order_by(col(Report.created_at))
+    query = select(Snapshot).where(Snapshot.kind == "backfill").order_by(col(Snapshot.created_at))
     return {row.name: row.created_at for row in session.exec(query)}
 
 

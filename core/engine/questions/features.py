@@ -11,6 +11,7 @@ from core.engine.feature_history import history_of, versions_of
 from core.engine.find import find
 from core.engine.freshness import freshness_of
 from core.engine.projects import newest_version, read_version
+from core.engine.questions.backfills import backfills
 from core.engine.questions.feature_catalogue import (
     definitions_in_words,
     filled_in,
@@ -18,7 +19,6 @@ from core.engine.questions.feature_catalogue import (
     newest_training_set,
     usage_rows,
 )
-from core.engine.questions.backfills import backfills
 from core.engine.registry import question
 from core.features.definitions import reads_of, tables_under
 from core.kernel.clock import parse_utc, utc_text
