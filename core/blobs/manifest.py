@@ -1,4 +1,4 @@
-"""What a table of several parts consists of. Its canonical JSON is a blob like any other."""
+"""What a table of several parts, or a set of files, consists of. The canonical JSON of it is a blob like any other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 from core.kernel.digests import canonical_json, strict_json
 from core.kernel.records import Record
 
+_FILES = b'{"files":['
 _START = b'{"format":"plimsoll-table-1"'
 
 
@@ -35,6 +36,39 @@ class TableManifest(Record):
     def canonical(self) -> bytes:
         """The bytes whose digest names the table."""
         return canonical_json(self.plain())
+
+
+class FileEntry(Record):
+    """One file: its path relative to the root, and its chunks in order with their sizes."""
+
+    path: str
+    chunks: list[str]
+    sizes: list[int]
+
+
+class FilesManifest(Record):
+    """Files as they are, sorted by path."""
+
+    files: list[FileEntry]
+    format: Literal["plimsoll-files-1"] = "plimsoll-files-1"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(sum(entry.sizes) for entry in self.files)
+
+    def canonical(self) -> bytes:
+        """The bytes whose digest names the set."""
+        return canonical_json(self.plain())
+
+
+def files_at(file: Path) -> FilesManifest | None:
+    """The files that the manifest in ``file`` lists, or none when it holds something else."""
+    with file.open("rb") as opened:
+        if opened.read(len(_FILES)) != _FILES:
+            return None
+    value = strict_json(file.read_bytes())
+    return FilesManifest.read(value, where=file.name) if value.get("format") == "plimsoll-files-1" else None
 
 
 def manifest_at(file: Path) -> TableManifest | None:

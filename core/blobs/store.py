@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -9,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from core.blobs.manifest import TableManifest, manifest_at
+from core.blobs.manifest import TableManifest, files_at, manifest_at
 from core.kernel.digests import PREFIX, digest_bytes, digest_file
 from core.kernel.errors import NotFound, PlimsollError, SystemFault
 from core.kernel.progress import Progress
@@ -64,9 +65,17 @@ class BlobStore:
             return
         final = self._path(digest)
         with _DiskFaults(self.root):
-            final.parent.mkdir(exist_ok=True)
             source.chmod(0o444)
-            source.replace(final)
+            try:
+                source.replace(final)
+            except FileNotFoundError:
+                final.parent.mkdir(exist_ok=True)
+                source.replace(final)
+
+    def adopt_all(self, folder: Path) -> None:
+        """Take over every file of a folder whose files are named by their digests; there may be none."""
+        for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+            self.adopt(file, PREFIX + file.name)
 
     def has(self, digest: str) -> bool:
         """Whether a blob of that name is there (its bytes are checked by :meth:`damaged`)."""
@@ -98,9 +107,13 @@ class BlobStore:
         return manifest_at(self.file(digest))
 
     def parts(self, digest: str) -> list[str]:
-        """Names of the blobs that hold a table's rows, in order: its parts, or itself."""
-        manifest = self.manifest(digest)
-        return [digest] if manifest is None else [part.digest for part in manifest.parts]
+        """Names of the blobs that hold the content: a table's parts in order, the chunks of files, or itself."""
+        file = self.file(digest)
+        if (table := manifest_at(file)) is not None:
+            return [part.digest for part in table.parts]
+        if (files := files_at(file)) is not None:
+            return list(dict.fromkeys(chunk for entry in files.files for chunk in entry.chunks))
+        return [digest]
 
     def size(self, digest: str) -> int:
         """Bytes of a blob, or of all parts of a table."""
@@ -187,6 +200,17 @@ class BlobStore:
         final = self._path(digest)
         final.parent.mkdir(exist_ok=True)
         temporary.replace(final)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring to the disk all that was written to the file system of ``folder``: one wait for many files."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None or syncfs(handle) != 0:
+            os.sync()
+    finally:
+        os.close(handle)
 
 
 def _link(source: Path, link: Path) -> None:

@@ -42,6 +42,16 @@ def resolve_folder(path: str, project_dir: Path) -> Path:
     return found.resolve()
 
 
+def resolve_files(path: str, project_dir: Path) -> Path:
+    """The absolute path of a source that is kept as it is: a file or a folder. It may not be there.
+
+    Raises:
+        InputError: when its package is not installed.
+    """
+    found = _in_package(path) if path.startswith(_PREFIX) else (project_dir / Path(path).expanduser())
+    return found.resolve()
+
+
 def _in_package(path: str) -> Path:
     package, _, inside = path.removeprefix(_PREFIX).partition("/")
     parts = PurePosixPath(inside).parts

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from core.engine.ingestion import ASKED, plan_ingest
+from core.engine.operations.files import files_step
 from core.engine.operations.models import best_candidate, champion_of, gate_candidate, next_version, register_best
 from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
@@ -21,7 +22,8 @@ FEATURES = "features"
 def steps_of(planner: Planner) -> list[Step]:
     """All steps in an order in which they could run, cut to ``first`` and ``last`` where asked."""
     project = planner.project
-    steps = [_ingest(name, source) for name, source in project.sources.items()]
+    kept = [files_step(name) for name, source in project.sources.items() if source.kind == "files"]
+    steps = [_ingest(name, source) for name, source in project.sources.items() if source.kind != "files"]
     sources = tuple(step.name for step in steps)
     steps += [_table(name, sources) for name in project.tables]
     tables = tuple(step.name for step in steps)
@@ -46,7 +48,7 @@ def steps_of(planner: Planner) -> list[Step]:
             permission="model.register",
         ),
     ]
-    return _cut(steps, planner.options)
+    return _cut([*kept, *steps], planner.options)
 
 
 def _cut(steps: list[Step], options: dict[str, Any]) -> list[Step]:

@@ -19,7 +19,12 @@ from core.project.schema import Retention
 from core.store.tables import Collection, Edge, ModelVersion, Report, Run, Snapshot, Transition
 
 RETIRABLE = ("source", "table", "training_set", "files")  # labels and predictions are history: never
-DESCRIBES = ("profile", "validation", "leakage")  # reports that say what a snapshot is, and stay without its content
+DESCRIBES = (
+    "profile",
+    "validation",
+    "leakage",
+    "schema_drift",
+)  # what a snapshot is: they stay without its content
 
 
 class OldSnapshot(Record):

@@ -72,8 +72,9 @@ class Document:
     # What several checks ask for.
 
     def tables(self) -> set[str]:
-        """Names of all sources and tables."""
-        return set(self.mapping("sources")) | set(self.mapping("tables"))
+        """Names of all derived tables and of all sources but those that are kept as files."""
+        sources = {name for name in self.mapping("sources") if self.text("sources", name, "kind") != "files"}
+        return sources | set(self.mapping("tables"))
 
     def features(self) -> Iterator[tuple[str, Path_]]:
         """Every feature with its path, in file order."""

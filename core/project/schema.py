@@ -35,11 +35,11 @@ FORMS: dict[str, Form] = {  # by the ending of a file's name
 class Source(Record):
     """Where a raw table comes from. Which kind takes which fields is checked in :mod:`core.project.source_rules`."""
 
-    kind: Literal["csv", "parquet", "jsonl", "excel", "folder", "sql", "http", "stream"] = "csv"
+    kind: Literal["csv", "parquet", "jsonl", "excel", "folder", "sql", "http", "stream", "files"] = "csv"
     path: str = Field(
         default="",
-        description="A file or, for `folder`, a folder: relative to the project, absolute, or inside an installed "
-        "package as package:NAME/FILE (a zipped CSV is read through)",
+        description="A file or, for `folder`, a folder, for `files` either: relative to the project, absolute, or "
+        "inside an installed package as package:NAME/FILE (a zipped CSV is read through)",
     )
     pattern: str = Field(default="*", description="folder: which of its files, such as *.csv")
     format: Form | None = Field(

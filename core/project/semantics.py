@@ -56,7 +56,7 @@ def table_names(doc: Document) -> Problems:
         if suite not in known:
             yield doc.problem(("suites", suite), f"There is no source or table {suite!r}", remedy=_near(suite, known))
     for name in doc.mapping("retention"):
-        if name not in known and name != f"{doc.text('project')}_features":
+        if name not in known | set(doc.mapping("sources")) and name != f"{doc.text('project')}_features":
             yield doc.problem(("retention", name), f"There is no source or table {name!r}", remedy=_near(name, known))
     for path in used:
         name = doc.text(*path)

@@ -25,6 +25,7 @@ _TAKES: dict[str, tuple[str, ...]] = {
     "sql": ("url", "table", "query", "watermark", "secret", "ca", "insecure", "on_conflict"),
     "http": ("url", "format", "sheet", "header", "secret", "ca", "insecure", "max_bytes"),
     "stream": ("url", "stream", "secret", "ca", "insecure", "on_conflict"),
+    "files": ("path",),
 }
 _NEEDS: dict[str, dict[str, str]] = {
     "folder": {"path": "the folder"},
@@ -58,7 +59,8 @@ def _fields(doc: Document, path: Path_, kind: str) -> Problems:
         if field not in given:
             yield doc.problem(path, f"{title} has no {field}", words, f"Add {field} here")
     for field in given:
-        if field in Source.model_fields and field not in (*_COMMON, *_TAKES[kind]):
+        common = ("kind", "description") if kind == "files" else _COMMON
+        if field in Source.model_fields and field not in (*common, *_TAKES[kind]):
             yield doc.problem((*path, field), f"{title} is {kind}, so {field} means nothing", remedy="Remove it")
     if kind == "sql" and bool(doc.text(*path, "table")) == bool(doc.text(*path, "query")):
         yield doc.problem(path, f"{title} needs a table or a query", "one of the two")

@@ -34,6 +34,10 @@ def ingest(
     options: Options = context.obj
     with client(options) as held:
         load_project_here(options, held)
+        if held.ask("source_kind", source=source) == "files":
+            step = f"files:{source}"
+            show_steps(options, walk_to(held, step, first=step if anew else ""))
+            return
         before = held.ask("ingestion", source=source)
         walk = walk_to(held, f"ingest:{source}", first=f"ingest:{source}" if anew else "")
         taken = held.ask("ingestion", source=source)
@@ -179,12 +183,20 @@ def sheet(context: typer.Context, table: Table) -> None:
 def restore(
     context: typer.Context, table: Table, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to.")]
 ) -> None:
-    """Copy a snapshot out as one Parquet file, its bytes checked against their digests."""
+    """Copy a snapshot out as one Parquet file, or as the files it was, the bytes checked against their digests."""
+    from core.blobs.store import BlobStore
+    from core.data.files import restore_files
     from core.data.restoring import restore_table
 
     options: Options = context.obj
     with client(options) as held:
         found = held.ask("snapshot_file", id=table)
-        file = folder / f"{found['table']}.parquet"
-        size = restore_table([(Path(one["path"]), one["digest"]) for one in found["files"]], file)
-    options.printer.value({"file": str(file), "snapshot": found["snapshot"], "digest": found["digest"], "bytes": size})
+        made: dict[str, Any]
+        if found["kind"] == "files":
+            count = restore_files(BlobStore(Path(found["blobs"])), found["digest"], folder)
+            made = {"folder": str(folder), "files": count}
+        else:
+            file = folder / f"{found['table']}.parquet"
+            size = restore_table([(Path(one["path"]), one["digest"]) for one in found["files"]], file)
+            made = {"file": str(file), "bytes": size}
+    options.printer.value({**made, "snapshot": found["snapshot"], "digest": found["digest"]})

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from sqlmodel import Session, col, select
 
+from core.blobs.manifest import files_at
+from core.blobs.store import BlobStore
 from core.engine.context import state_of
 from core.engine.find import find
 from core.engine.references import CONTENT, gone, require_content
@@ -110,10 +112,18 @@ def snapshot_rows(
     """A page of a snapshot's rows."""
     with engine.workspace.database.reading() as session:
         row = require_content(session, find_snapshot(session, id))
-    frame = pl.scan_parquet(engine.workspace.blobs.path(row.blob))
+    blobs = engine.workspace.blobs
+    frame = _files(blobs, row.blob) if row.kind == "files" else pl.scan_parquet(blobs.path(row.blob))
     if sort:
         frame = frame.sort(sort, descending=descending, nulls_last=True, maintain_order=True)
     return frame.slice(offset, min(limit, 10_000)).collect()
+
+
+def _files(blobs: BlobStore, digest: str) -> pl.LazyFrame:
+    """The files of a snapshot, a row each: path, bytes, chunks."""
+    manifest = files_at(blobs.file(digest))
+    rows = [(entry.path, sum(entry.sizes), len(entry.chunks)) for entry in manifest.files] if manifest else []
+    return pl.LazyFrame(rows, schema={"path": pl.String, "bytes": pl.Int64, "chunks": pl.Int64}, orient="row")
 
 
 @question("snapshot_diff")

@@ -25,6 +25,15 @@ def garbage(engine: Engine) -> dict[str, Any]:
     return {**found.plain(), "bytes": found.bytes}
 
 
+@question("source_kind")
+def source_kind(engine: Engine, source: str) -> str:
+    """The kind of a source of the project that was loaded last; empty when it has no such source."""
+    with engine.workspace.database.reading() as session:
+        version = last_loaded(session)
+        sources = read_version(version, {}).sources if version else {}
+    return sources[source].kind if source in sources else ""
+
+
 @question("snapshot_tags")
 def snapshot_tags(engine: Engine) -> dict[str, str]:
     """Tag to the id of its snapshot."""

@@ -74,7 +74,11 @@ def snapshot_file(engine: Engine, id: str) -> dict[str, Any]:
         "snapshot": row.id,
         "table": row.name,
         "digest": row.blob,
-        "files": [{"path": str(blobs.file(part)), "digest": part} for part in blobs.parts(row.blob)],
+        "kind": row.kind,
+        "blobs": str(blobs.root),
+        "files": [
+            {"path": str(blobs.file(part)), "digest": part} for part in blobs.parts(row.blob) if row.kind != "files"
+        ],
     }
 
 
