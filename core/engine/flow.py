@@ -92,7 +92,10 @@ def _table(name: str, needs: tuple[str, ...]) -> Step:
 def _profile(name: str, made_by: str) -> Step:
     def plan(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
         output = _table_output(planner, name)
-        return {"name": name, "subject": output["snapshot"]}, {"table": str(output["blob"])}
+        source = planner.project.sources.get(name)
+        personal = source.personal if source else []
+        params = {"name": name, "subject": output["snapshot"], "personal": personal}
+        return params, {"table": str(output["blob"])}
 
     step = f"profile:{name}"
     return Step(step, f"Profile {name}", "data.profile", (made_by,), plan=plan)

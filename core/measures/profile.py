@@ -1,198 +1,231 @@
-"""What a table holds, column by column: one streaming pass for the numbers, one for the shapes.
+"""What a table holds, column by column: every column is read once, in chunks that fit into memory.
 
-The first pass computes every count, extreme, moment and quantile of every column in a single
-query; the second needs the extremes for its histograms and counts the most frequent values.
+A column of a chunk is sorted once and its counts, extremes, moments, quantiles, histogram and most frequent
+values are read off. Chunks, parts of a table, days and machines are then put together from their states
+(:mod:`core.measures.profile_state`) without the data. Nothing depends on the order in which threads end.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import polars as pl
 
 from core.kernel.clock import utc_text
-from core.measures.records import ColumnProfile, Histogram, Moments, TableProfile, TopValue
+from core.kernel.progress import Progress, Silent
+from core.measures.column_state import ColumnState, distinct_values, merge_columns, merge_moments
+from core.measures.column_values import kind_of, state_of
+from core.measures.levels import SHARES, Levels, Values, bin_edges, bins_of, quantiles_of, top_of
+from core.measures.profile_state import TableState
+from core.measures.records import ColumnProfile, Histogram, Moments, TableProfile, TextFacts, TopValue
 
-QUANTILES = {"p01": 0.01, "p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
-BINS = 20
-TOP = 10
-SEPARATOR = "\x1f"  # between column and statistic in the names of the query's results
-Kind = Literal["number", "text", "bool", "time", "other"]
+__all__ = ["QUANTILES", "merge_moments", "profile_frame", "profile_of", "profile_state"]
+
+QUANTILES = dict(zip(("p01", "p05", "p25", "p50", "p75", "p95", "p99"), SHARES, strict=True))
+CELLS = 8 << 20  # values of fixed width that are in memory at one time
+BYTES = 384 << 20  # bytes of text that are
+MICRO = 1e-6
 
 
-def profile_frame(frame: pl.LazyFrame, table: str) -> TableProfile:
-    """Profile every column of a lazy frame.
+def profile_frame(
+    frame: pl.LazyFrame, table: str, *, personal: Sequence[str] = (), progress: Progress | None = None
+) -> TableProfile:
+    """Profile every column of a lazy frame; see :func:`profile_state` and :func:`profile_of`."""
+    return profile_of(profile_state(frame, table, personal=personal, progress=progress))
 
-    Distinct values are counted exactly, nulls not among them. Values that are not finite are counted
-    in ``nan`` and left out of all else. Times are UTC; without a zone they are taken to be UTC.
+
+def profile_state(
+    frame: pl.LazyFrame, table: str, *, personal: Sequence[str] = (), progress: Progress | None = None
+) -> TableState:
+    """The mergeable state of all columns. A struct gives one column a field, named ``struct.field``.
+
+    Up to 8 million rows everything is exact (texts are told apart by 64-bit hashes: below one in a
+    million that any two of 5 million are taken for one). Of longer tables quantiles, distinct and most
+    frequent values of columns with more than 10,000 distinct values are bounded as the record says.
     """
-    schema = frame.collect_schema()
-    kinds = {name: _kind(dtype) for name, dtype in schema.items()}
-    prepared = frame.select(_prepared(name, dtype) for name, dtype in schema.items())
-    queries = [pl.len().alias("rows")]
-    queries += [query for name, kind in kinds.items() for query in _numbers(name, kind, schema[name])]
-    figures = prepared.select(queries).collect(engine="streaming").row(0, named=True)
-    figures |= _nan_counts(frame, schema)
-    shapes = [query for name, kind in kinds.items() for query in _shapes(name, kind, figures)]
-    drawn = prepared.select(shapes).collect(engine="streaming").row(0, named=True) if shapes else {}
-    columns = [_column(name, str(schema[name]), kind, figures, drawn) for name, kind in kinds.items()]
-    return TableProfile(table=table, rows=figures["rows"], columns=columns)
+    progress = progress or Silent()
+    columns = _leaves(frame.collect_schema())
+    rows = int(frame.select(pl.len()).collect().item()) if columns else 0
+    widths = _widths(frame, columns)
+    found: dict[str, list[ColumnState]] = {name: [] for name, _, _ in columns}
+    groups = list(_groups(columns, widths, rows))
+    for done, group in enumerate(groups):
+        progress.check()
+        progress.step(done, len(groups), f"profiling {group[0][0]}")
+        for part in _chunks(frame, group, rows, max(widths[name] for name, _, _ in group)):
+            for name, _, root in group:
+                found[name].append(state_of(name, part[name], personal=root in personal or name in personal))
+    return TableState(table, rows, [merge_columns(found[name]) for name, _, _ in columns])
 
 
-def merge_moments(first: Moments, second: Moments) -> Moments:
-    """Moments of both parts together, exactly (Chan, Golub and LeVeque 1983)."""
-    count = first.count + second.count
-    if not count:
-        return first
-    delta = second.mean - first.mean
-    mean = first.mean + delta * second.count / count
-    m2 = first.m2 + second.m2 + delta * delta * first.count * second.count / count
-    return Moments(count=count, mean=mean, m2=m2)
+Leaf = tuple[str, pl.Expr, str]
 
 
-def _kind(dtype: pl.DataType) -> Kind:
-    if dtype.is_numeric():
-        return "number"
-    if dtype == pl.Boolean:
-        return "bool"
-    if dtype in (pl.Date, pl.Datetime):
-        return "time"
-    return "text" if dtype in (pl.String, pl.Categorical, pl.Enum) else "other"
+def _leaves(schema: pl.Schema) -> list[Leaf]:
+    """Name, expression and column of everything that is described; fields stand for their struct."""
+    found: list[Leaf] = []
 
+    def add(name: str, column: pl.Expr, dtype: pl.DataType, root: str) -> None:
+        if isinstance(dtype, pl.Struct):
+            for field in dtype.fields:
+                inner = field.dtype() if isinstance(field.dtype, type) else field.dtype
+                add(f"{name}.{field.name}", column.struct.field(field.name), inner, root)
+        else:
+            found.append((name, column.alias(name), root))
 
-def _prepared(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The column in the form that is computed with: finite numbers, whole microseconds, text."""
-    column = pl.col(name)
-    if dtype.is_float():
-        return pl.when(column.is_finite()).then(column)
-    if dtype in (pl.Date, pl.Datetime):
-        return column.cast(pl.Datetime("us")).to_physical()
-    return column.cast(pl.String) if dtype in (pl.Categorical, pl.Enum) else column
-
-
-def _named(name: str, statistic: str) -> str:
-    return f"{name}{SEPARATOR}{statistic}"
-
-
-def _numbers(name: str, kind: Kind, dtype: pl.DataType) -> list[pl.Expr]:
-    """Aggregates of the first pass."""
-    column = pl.col(name)
-    found = {"nulls": column.null_count()}
-    if kind in ("number", "bool", "time", "text"):
-        found["distinct"] = column.n_unique()
-        found |= {"min": column.min(), "max": column.max()}
-    if kind in ("number", "bool"):
-        value = column.cast(pl.Float64) if kind == "bool" or dtype.is_decimal() else column
-        found |= {"mean": value.mean(), "var": value.var()}
-    if kind in ("number", "time"):
-        found["quantiles"] = column.quantile(list(QUANTILES.values()), "linear")
-    return [query.alias(_named(name, statistic)) for statistic, query in found.items()]
-
-
-def _nan_counts(frame: pl.LazyFrame, schema: pl.Schema) -> dict[str, int]:
-    """How many floats are not finite, by column."""
-    floats = [name for name, dtype in schema.items() if dtype.is_float()]
-    if not floats:
-        return {}
-    counted = frame.select((~pl.col(name).is_finite()).sum().alias(name) for name in floats)
-    row = counted.collect(engine="streaming").row(0, named=True)
-    return {_named(name, "nan"): int(count or 0) for name, count in row.items()}
-
-
-def _shapes(name: str, kind: Kind, figures: dict[str, Any]) -> list[pl.Expr]:
-    """Histograms and most frequent values, for the second pass."""
-    column = pl.col(name)
-    low, high = figures.get(_named(name, "min")), figures.get(_named(name, "max"))
-    found = []
-    if kind in ("number", "time") and low is not None and high is not None:
-        index = _bin_index(column, float(low), float(high))
-        found.append(index.drop_nulls().value_counts().implode().alias(_named(name, "histogram")))
-    if kind in ("text", "bool") or (kind == "number" and _few(figures, name)):
-        item = pl.element()
-        ordered = item.sort_by(item.struct.field("count"), item.struct.field(name), descending=[True, False])
-        counted = column.drop_nulls().value_counts().implode().list.eval(ordered.head(TOP))
-        found.append(counted.alias(_named(name, "top")))
+    for name, dtype in schema.items():
+        add(name, pl.col(name), dtype, name)
     return found
 
 
-def _few(figures: dict[str, Any], name: str) -> bool:
-    """So few distinct numbers that the most frequent ones say something."""
-    distinct: int = figures[_named(name, "distinct")]
-    return distinct <= max(100, int(figures["rows"]) // 100)
+def _widths(frame: pl.LazyFrame, columns: list[Leaf]) -> dict[str, float]:
+    """How much of the memory one value of each column takes, a number being 1; texts and lists by the first rows."""
+    if not columns:
+        return {}
+    head = frame.head(10_000).select(column for _, column, _ in columns).collect()
+    share = CELLS / BYTES / max(head.height, 1)
+    return {
+        name: 1.0
+        if kind_of(head[name].dtype) not in ("text", "list", "other")
+        else 0.5 + share * head[name].estimated_size()
+        for name in head.columns
+    }
 
 
-def _edges(low: float, high: float) -> list[float]:
-    """Edges of 20 equal bins; one bin when there is one value."""
-    if high <= low:
-        return [low, low]
-    width = (high - low) / BINS
-    return [low + i * width for i in range(BINS)] + [high]
+def _groups(columns: list[Leaf], widths: dict[str, float], rows: int) -> Iterator[list[Leaf]]:
+    """Columns that are read together: as many as fit, at least one."""
+    group: list[Leaf] = []
+    taken = 0.0
+    for leaf in columns:
+        taken += widths[leaf[0]] * rows
+        if group and taken > CELLS:
+            yield group
+            group, taken = [], widths[leaf[0]] * rows
+        group.append(leaf)
+    if group:
+        yield group
 
 
-def _bin_index(column: pl.Expr, low: float, high: float) -> pl.Expr:
-    if high <= low:
-        return pl.when(column.is_not_null()).then(pl.lit(0, pl.UInt8)).alias("bin")
-    place = (column.cast(pl.Float64) - low) * (BINS / (high - low))
-    return place.floor().clip(0, BINS - 1).cast(pl.UInt8).alias("bin")
+def _chunks(frame: pl.LazyFrame, group: list[Leaf], rows: int, width: float) -> Iterator[pl.DataFrame]:
+    chosen = frame.select(column for _, column, _ in group)
+    length = max(1, int(CELLS / width))
+    if rows <= length:
+        yield chosen.collect(engine="streaming")
+        return
+    for start in range(0, rows, length):
+        yield chosen.slice(start, length).collect(engine="streaming")
 
 
-def _column(name: str, dtype: str, kind: Kind, figures: dict[str, Any], drawn: dict[str, Any]) -> ColumnProfile:
-    def get(statistic: str) -> Any:
-        return figures.get(_named(name, statistic))
+def profile_of(state: TableState) -> TableProfile:
+    """The record of a state, for people: the same state gives the same record."""
+    return TableProfile(table=state.table, rows=state.rows, columns=[_column(column) for column in state.columns])
 
-    rows, nan = figures["rows"], get("nan") or 0
-    absent, scale = get("nulls"), 1e-6 if kind == "time" else 1.0
-    known = rows - absent
-    mean, variance = _settled(get("mean")), _settled(get("var")) or 0.0
-    distinct = get("distinct")
-    quantiles = get("quantiles") or []
+
+def _column(state: ColumnState) -> ColumnProfile:
+    scale = MICRO if state.kind in ("time", "duration", "clock") else 1.0
+    moments = _scaled(state.moments, scale) if state.kind != "time" else None
+    distinct, distinct_error = distinct_values(state)
+    shown: dict[str, Any] = _shape(state, scale) if state.kind not in ("text", "bool", "other") else {}
     return ColumnProfile(
-        name=name,
-        type=dtype,
-        kind=kind,
-        rows=rows,
-        nulls=absent - nan,
-        nan=nan,
-        distinct=distinct - (1 if absent else 0) if distinct is not None else None,
-        min=_bound(kind, get("min")),
-        max=_bound(kind, get("max")),
-        moments=Moments(count=known, mean=mean, m2=variance * (known - 1)) if mean is not None else None,
-        mean=mean,
-        std=variance**0.5 if mean is not None else None,
-        quantiles={key: value * scale for key, value in zip(QUANTILES, quantiles, strict=False) if value is not None},
-        histogram=_histogram(drawn.get(_named(name, "histogram")), get("min"), get("max"), scale),
-        top=[TopValue(value=_text(item[name]), count=item["count"]) for item in drawn.get(_named(name, "top")) or []],
+        name=state.name,
+        type=state.type,
+        kind=state.kind,
+        rows=state.rows,
+        nulls=state.nulls,
+        nan=state.nan,
+        infinite=state.infinite,
+        distinct=distinct,
+        distinct_exact=not distinct_error,
+        distinct_error=distinct_error,
+        min=_bound(state, state.low),
+        max=_bound(state, state.high),
+        total=_settled(state.total * scale) if state.total is not None and state.kind != "time" else None,
+        moments=moments,
+        mean=moments.mean if moments else None,
+        std=moments.variance**0.5 if moments else None,
+        **shown,
+        **_frequent(state, distinct),
+        text=_text_facts(state),
+        elements=_column(state.elements) if state.elements else None,
+        personal=state.personal,
     )
 
 
-def _settled(value: float | None) -> float | None:
-    """Twelve digits: the last bits of a sum depend on the order in which threads finish."""
-    return None if value is None else float(f"{value:.12g}")
-
-
-def _bound(kind: Kind, value: Any) -> float | str | None:
-    """A minimum or maximum as it is recorded."""
-    if value is None:
+def _scaled(moments: Moments | None, scale: float) -> Moments | None:
+    if moments is None:
         return None
-    if kind == "time":
-        return utc_text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value)))
-    return str(value) if kind == "text" else float(value)
+    variance = _settled(moments.variance * scale * scale)
+    return Moments(count=moments.count, mean=_settled(moments.mean * scale), m2=variance * max(moments.count - 1, 0))
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
+def _settled(value: float) -> float:
+    """Twelve digits: the last bits of a sum depend on how it was put together."""
+    return float(f"{value:.12g}")
+
+
+def _shape(state: ColumnState, scale: float) -> dict[str, Any]:
+    """Quantiles and histogram, with what they may miss."""
+    if state.values is None or state.low is None:
+        return {}
+    quantiles, error = quantiles_of(state.values)
+    bins, bins_error = bins_of(state.values, state.low, state.high)
+    edges = [edge * scale for edge in bin_edges(state.low, state.high)]
+    return {
+        "quantiles": {name: value * scale for name, value in zip(QUANTILES, quantiles, strict=False)},
+        "quantile_error": error,
+        "histogram": Histogram(edges=edges, counts=bins) if bins else None,
+        "histogram_error": bins_error,
+    }
+
+
+def _frequent(state: ColumnState, distinct: int | None) -> dict[str, Any]:
+    """The most frequent values; of numbers only where there are so few that they say something."""
+    few = distinct is not None and distinct <= max(100, state.rows // 100)
+    if state.values is None or not (state.kind in ("text", "bool") or (state.kind == "number" and few)):
+        return {}
+    top, error = _top(state.values)
+    if top is None:
+        return {}
+    pairs = zip(top.values.tolist(), top.counts.tolist(), strict=True)
+    return {"top": [TopValue(value=_text(state, value), count=count) for value, count in pairs], "top_error": error}
+
+
+def _top(values: Values) -> tuple[Levels | None, int]:
+    if isinstance(values, Levels):
+        return top_of(values), 0
+    return (values.seen.top, 0) if values.seen is not None else (top_of(values.frequent), values.slack)
+
+
+def _text(state: ColumnState, value: Any) -> str:
+    if state.kind == "bool":
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _histogram(counted: list[dict[str, int]] | None, low: Any, high: Any, scale: float) -> Histogram | None:
-    if counted is None or low is None:
+def _bound(state: ColumnState, value: Any) -> float | str | None:
+    """A minimum or maximum as it is recorded."""
+    if value is None or state.kind == "text":
+        return value if value is None else str(value)
+    if state.kind == "time":
+        return utc_text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value)))
+    if state.kind == "clock":
+        return (datetime.combine(datetime(1970, 1, 1), time()) + timedelta(microseconds=int(value))).time().isoformat()
+    return float(value) * (MICRO if state.kind == "duration" else 1.0)
+
+
+def _text_facts(state: ColumnState) -> TextFacts | None:
+    tally, count = state.text, state.rows - state.nulls
+    if tally is None or not count:
         return None
-    edges = _edges(float(low), float(high))
-    counts = [0] * (len(edges) - 1)
-    for item in counted:
-        counts[item["bin"]] += item["count"]
-    return Histogram(edges=[edge * scale for edge in edges], counts=counts)
+    return TextFacts(
+        min_length=tally.min_length,
+        max_length=tally.max_length,
+        mean_length=_settled(tally.length / count),
+        empty=tally.empty,
+        blank=tally.blank,
+        numbers=tally.numbers,
+        dates=tally.dates,
+        emails=tally.emails,
+    )

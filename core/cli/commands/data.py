@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from core.cli import output
-from core.cli.commands import snapshots
+from core.cli.commands import profiles, snapshots
 from core.cli.session import Options, client
 from core.cli.walk import listing, load_project_here, noun, show_steps, verdict, walk_to
-from core.kernel.errors import NotFound
 
 Table = Annotated[str, typer.Argument(metavar="ID", help="Table, snapshot id or its beginning, or latest.")]
 
@@ -20,7 +19,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     data = noun(app, "data", "Snapshots of tables: list, show, compare, check, restore.")
     snapshots.register(data)
-    for function in (ingest, show, profile, validate, propose, sheet, restore):
+    profiles.register(data)
+    for function in (ingest, show, validate, propose, sheet, restore):
         data.command(function.__name__)(function)
     data.command("list")(list_snapshots)
 
@@ -103,21 +103,6 @@ def _said(name: str, body: dict[str, Any] | None) -> str:
     found = [item for item in body.get("results") or body.get("tests") or [] if not item["passed"]]
     names = "; ".join(str(item.get("name")) for item in found)
     return ("passed" if body["passed"] else "failed") + (f", found: {names}" if names else "")
-
-
-def profile(context: typer.Context, table: Table) -> None:
-    """What each column holds."""
-    options: Options = context.obj
-    with client(options) as held:
-        view = held.ask("snapshot", id=table)
-    if view["profile"] is None:
-        raise NotFound(f"{view['table']} has no profile", where=view["snapshot"])
-    if options.as_json:
-        options.printer.value(view["profile"])
-        return
-    names = ("name", "type", "nulls", "distinct", "min", "max", "mean")
-    rows = [{name: column[name] for name in names} for column in view["profile"]["columns"]]
-    options.printer.value(rows, f"{view['table']}: {view['rows']:,} rows")
 
 
 def validate(

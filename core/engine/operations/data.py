@@ -83,11 +83,12 @@ def _how_taken(value: dict[str, Any]) -> dict[str, Any]:
 
 @job_kind("data.profile", "data.validate", "core.engine.work.data:profile_table", rooms=ROOMS)
 def keep_profile(context: Context, outcome: JobOutcome) -> Done:
-    """Keep a profile."""
+    """Keep a profile: the report, the state that merges, and the figures of the columns in the report's row."""
     value = outcome.value
     summary = f"{outcome.params['name']}: {value['rows']:,} rows, {value['columns']} columns"
-    done = keep_report(context, outcome, "profile", None, summary, {"columns": value["facts"]})
-    return Done(subject=done.subject, summary=summary, result={**done.result, "facts": {}})
+    state = context.workspace.blobs.put_file(outcome.folder / "state.bin")
+    done = keep_report(context, outcome, "profile", None, summary, {"columns": value["facts"], "state": state})
+    return Done(subject=done.subject, summary=summary, result={**done.result, "facts": {}, "state": state})
 
 
 @job_kind("data.validate", "data.validate", "core.engine.work.data:validate_table", rooms=ROOMS)

@@ -13,8 +13,9 @@ from core.data.sources import ingest
 from core.data.tables import build_table
 from core.engine.workfolder import JobFolder
 from core.kernel.progress import Progress
-from core.measures.profile import profile_frame
+from core.measures.profile import profile_of, profile_state
 from core.measures.profile_facts import profile_facts
+from core.measures.profile_state import pack_state
 from core.project.schema import Source, Suite, Table
 
 
@@ -46,10 +47,14 @@ def derive_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
 
 
 def profile_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
-    """Profile one snapshot."""
-    progress.step(0, 1, "profiling")
-    profile = profile_frame(pl.scan_parquet(folder.input("table")), folder.params["name"])
+    """Profile one snapshot: a report for people, and beside it the state that merges with others."""
+    personal = folder.params.get("personal", [])
+    state = profile_state(
+        pl.scan_parquet(folder.input("table")), folder.params["name"], personal=personal, progress=progress
+    )
+    profile = profile_of(state)
     folder.write_json("report.json", profile)
+    folder.out("state.bin").write_bytes(pack_state(state))
     return {"rows": profile.rows, "columns": len(profile.columns), "facts": profile_facts(profile)}
 
 
