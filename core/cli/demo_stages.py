@@ -8,6 +8,7 @@ from typing import Any
 
 import resources
 from core.cli.demo import PASSPHRASES, PEOPLE, Demo
+from core.cli.demo_features import online_features
 from core.kernel.errors import AnswerIsNo, Refused, SystemFault, error_from_dict
 
 SINCE, UNTIL = "2013-07-01T00:00:00Z", "2013-08-01T00:00:00Z"
@@ -172,6 +173,11 @@ def replay(demo: Demo) -> None:
         line.ok = sent["errors"] == 0
 
 
+def features_online(demo: Demo) -> None:
+    """What the target's online store holds after the replay."""
+    online_features(demo, UNTIL)
+
+
 def collect(demo: Demo) -> None:
     """Bring the prediction log home, exactly once."""
     with demo.stage("Collect prediction logs", "Monitoring · plimsoll monitor collect harbour") as line:
@@ -267,6 +273,7 @@ STAGES: tuple[Callable[[Demo], None], ...] = (
     package,
     deploy,
     replay,
+    features_online,
     collect,
     add_labels,
     analyse,

@@ -11,7 +11,7 @@ from core.kernel.clock import Clock, SystemClock, utc_text
 from core.serving.layout import Layout, replace_file, write_json
 from core.serving.loaded import LoadedModel
 from core.serving.metrics import Metrics
-from core.serving.online import OnlineStore
+from core.serving.online_place import open_online
 from core.serving.prediction_log import PredictionLog
 
 
@@ -24,7 +24,7 @@ class Service:
         self.clock = clock or SystemClock()
         self.metrics = Metrics()
         self.log = PredictionLog(layout.logs)
-        self.online = OnlineStore(layout.online)
+        self.online = open_online(layout)
         self.token = read_token(layout)
         self.model: LoadedModel | None = None
         self.problem: dict[str, Any] | None = None

@@ -58,6 +58,7 @@ STAGES = (
     "Target over SSH",
     "Push, install offline, test, switch",
     "Replay July over HTTP (V2)",
+    "Online features: fresh, and equal to offline",
     "Collect prediction logs",
     "Join late labels",
     "Drift, quality, objectives",

@@ -232,3 +232,34 @@ def test_sigterm_lets_the_request_under_way_finish(server: Any, kit: Any) -> Non
     assert code == 0, server.errors()
     assert answers == [200]
     assert len(server.log_lines()) == 10_000
+
+
+def test_a_materialisation_over_http_is_written_once_and_answers_look_ups(server: Any, kit: Any) -> None:
+    from core.delivery.online import TargetStore
+    from core.kernel.errors import SystemFault
+    from core.serving.online_records import Mark, Step
+
+    token = (server.root / "state" / "token").read_text().strip()
+    store = TargetStore(server.url, token, {"weather": ["origin"]})
+    at = 1370084400.0  # 2013-06-01T11:00:00Z
+    rows = [(at - second, (f"A{second}",), {"wind": second / 3}) for second in range(12_000)]
+    mark = Mark(until=at, since=at - 3600, version="b3:1", state="b3:2", definition={"view": {}}, newest=at)
+    step = Step(plan="p", first=0, replace=True, mark=mark)
+    assert store.load("weather", step, rows) == 12_000
+    assert store.load("weather", step, rows) == 0, "sent again, written once"
+    assert store.held()["weather"].mark == mark
+    asked = [(at, (f"A{second}",)) for second in (0, 7, 11_999)] + [(at, ("nobody",)), (at - 100, ("A7",))]
+    found = store.look_up("weather", asked, 7200.0)
+    assert found == [{"wind": 0.0}, {"wind": 7 / 3}, None, None, None]
+    assert store.upsert("weather", [(at, ("JFK",), {"wind": 30.0})]) == 1
+    answer = server.post(INFER, kit.infer_body([kit.flight()])).json()
+    expected = kit.expected("JFK", 1000, 12, 30, kit.BIAS - 0.1)
+    assert answer["outputs"][0]["data"][0] == pytest.approx(expected, abs=1e-6), "served from the new generation"
+    store.close()
+    stranger = TargetStore(server.url, "not the token", {"weather": ["origin"]})
+    with pytest.raises(SystemFault, match="refused"):
+        stranger.held()
+    with pytest.raises(SystemFault, match="refused"):
+        stranger.look_up("weather", asked, None)
+    assert server.post("/v2/plimsoll/features/lookup", {"weather": {"rows": [["x"]]}}).status_code == 401
+    stranger.close()
