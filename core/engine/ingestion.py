@@ -51,7 +51,7 @@ def plan_ingest(planner: Planner, name: str) -> tuple[dict[str, Any], dict[str, 
         noted["files"] = folder_files(source, planner.folder)
         params["taken"] = taken_after(source, noted["files"], former)
     else:
-        params["former"] = former.snapshot if former is not None else ""
+        params["former"] = former.snapshot if former is not None and not fresh else ""
     return {**params, "noted": noted}, {"noted:before": before} if before else {}
 
 

@@ -36,9 +36,14 @@ policy:
 def write_project(folder: Path, source: dict[str, Any], name: str = "rides") -> Path:
     """The project's folder with this one source. JSON is YAML."""
     folder.mkdir(parents=True, exist_ok=True)
-    head = f"plimsoll: 1\nproject: rides\ntitle: Rides\nsources:\n  {name}: {json.dumps(source)}\n"
-    (folder / "plimsoll.yaml").write_text(head + FRAME)
+    (folder / "plimsoll.yaml").write_text(source_yaml({name: source}) + FRAME)
     return folder
+
+
+def source_yaml(sources: dict[str, dict[str, Any]]) -> str:
+    """The beginning of a project file."""
+    lines = [f"  {name}: {json.dumps(source)}" for name, source in sources.items()]
+    return "\n".join(["plimsoll: 1", "project: rides", "title: Rides", "sources:", *lines, ""])
 
 
 def take(client: Client, project: Path, *, anew: bool = False, name: str = "rides") -> dict[str, Any]:
@@ -62,4 +67,4 @@ def take(client: Client, project: Path, *, anew: bool = False, name: str = "ride
 
 def newest(client: Client, name: str = "rides") -> pl.DataFrame:
     """The rows of the newest snapshot."""
-    return pl.read_parquet(client.ask("snapshot_file", id=name)["path"])
+    return pl.concat([pl.read_parquet(part["path"]) for part in client.ask("snapshot_file", id=name)["files"]])

@@ -28,6 +28,7 @@ POLARS: Mapping[str, pl.DataType] = {
     "time": pl.Datetime("us", "UTC"),
     "date": pl.Date(),
 }
+PAGES = "pages"
 _TURN = "\x1fturn"
 _ROW = "\x1frow"
 
@@ -55,7 +56,7 @@ class Task:
     @property
     def pages(self) -> Path:
         """Where fetched rows wait; what lies there after a kill is used again."""
-        folder = self.out.with_name("pages")
+        folder = self.out.with_name(PAGES)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from core.data.paths import resolve_path
 from core.data.records import Former, Ingested, SchemaDrift
 from core.data.sources.files import form_of, open_file
 from core.data.sources.folder import ingest_folder
-from core.data.sources.growing import Task, written
+from core.data.sources.growing import PAGES, Task, written
 from core.data.sources.raw import Raw
 from core.data.sources.types import column_types, refuse_misfits, require_stated
 from core.data.typing_text import typed
@@ -51,14 +52,32 @@ def ingest(
         SystemFault: when the disk is full or fails. Either way ``out`` stays as it was.
     """
     task = Task(name, source, project_dir, out, progress, former, before, frozenset(needed), secret)
-    if source.kind == "folder":
+    try:
+        return _of_kind(task, files)
+    except InputError:  # what was fetched is wrong, and may be mended at its source: fetch it again the next time
+        shutil.rmtree(task.out.with_name(PAGES), ignore_errors=True)
+        raise
+
+
+def _of_kind(task: Task, files: Mapping[str, str] | None) -> Ingested:
+    """Each kind's reader is imported when it is needed: drivers of servers are extras."""
+    kind = task.source.kind
+    if kind == "folder":
         return ingest_folder(task, files)
-    if source.kind == "sql":
+    if kind == "sql":
         from core.data.sources.databases import opened
         from core.data.sources.sql import ingest_sql
 
         return ingest_sql(task, opened(task))
-    return ingest_file(task, resolve_path(source.path, project_dir))
+    if kind == "http":
+        from core.data.sources.download import ingest_http
+
+        return ingest_http(task)
+    if kind == "stream":
+        from core.data.sources.stream import ingest_stream
+
+        return ingest_stream(task)
+    return ingest_file(task, resolve_path(task.source.path, task.project_dir))
 
 
 def ingest_file(task: Task, path: Path, form: str = "") -> Ingested:
