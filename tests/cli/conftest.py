@@ -109,7 +109,7 @@ class Answer:
 Run = Callable[..., Answer]
 
 
-def call(*words: str, passphrase: str = PASSPHRASE) -> Answer:
+def call(*words: str, passphrase: str = PASSPHRASE, stdin: str = "") -> Answer:
     """Run the command line in this process."""
     import io
     from contextlib import redirect_stderr, redirect_stdout
@@ -117,7 +117,7 @@ def call(*words: str, passphrase: str = PASSPHRASE) -> Answer:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["plimsoll", *words])
-        patch.setattr(sys, "stdin", io.StringIO())
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
         patch.setenv("PLIMSOLL_PASSPHRASE", passphrase)
         with pytest.raises(SystemExit) as ended:
             main()

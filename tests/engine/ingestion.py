@@ -68,3 +68,8 @@ def take(client: Client, project: Path, *, anew: bool = False, name: str = "ride
 def newest(client: Client, name: str = "rides") -> pl.DataFrame:
     """The rows of the newest snapshot."""
     return pl.concat([pl.read_parquet(part["path"]) for part in client.ask("snapshot_file", id=name)["files"]])
+
+
+def holding(folder: Path, secret: bytes) -> list[str]:
+    """Files that hold the secret."""
+    return [str(path) for path in folder.rglob("*") if path.is_file() and secret in path.read_bytes()]

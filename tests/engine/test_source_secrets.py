@@ -16,10 +16,9 @@ from core.engine.workfolder import JobFolder, write_job
 from core.kernel.errors import InputError, NotFound, Refused
 
 from ..faults.orders import PASSPHRASE
-from ..faults.test_ingestion_kills import holding
 from ..identity.test_secrets import Memory
 from ..servers import PASSWORD, redis_server
-from .ingestion import newest, take, write_project
+from .ingestion import holding, newest, take, write_project
 
 
 @pytest.fixture
