@@ -9,6 +9,7 @@ from typing import Any
 from core.engine.ingestion import ASKED, plan_ingest
 from core.engine.operations.files import files_step
 from core.engine.operations.models import best_candidate, champion_of, gate_candidate, next_version, register_best
+from core.engine.pasts import collect_past
 from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_json
@@ -112,6 +113,7 @@ def _validate(name: str, needs: tuple[str, ...]) -> Step:
             "suite": project.suites[name].plain(),
             "key": source.key if source else project.events.key,
             "personal": source.personal if source else [],
+            "past": collect_past(planner.workspace, name, project.suites[name].checks, output["snapshot"]),
         }
         asked = {check.table for check in project.suites[name].checks}
         others = {f"table:{table}": blob for table, blob in planner.tables().items() if table in asked}

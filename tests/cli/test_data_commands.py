@@ -95,3 +95,31 @@ def test_a_fresh_workspace_without_a_project(anywhere: Any, tmp_path: Path) -> N
     assert anywhere(*here, "data", "list").json == []
     assert anywhere(*here, "features", "list").code == 2
     assert anywhere("--workspace", str(tmp_path), "data", "list").code == 2
+
+
+def test_history_of_a_check_over_snapshots(run: Any) -> None:
+    found = run("--json", "data", "history", "orders", "in_set(colour)").json
+    assert [(row["passed"], row["severity"], row["rows"]) for row in found] == [(False, "warn", 2000)]
+    assert found[0]["share"] == found[0]["failed"] / 2000 > 0.2
+    assert "unique(order)" in run("data", "history", "orders").out
+    lost = run("data", "history", "orders", "nothing")
+    assert lost.code == 2
+    assert "unique(order)" in lost.err
+    assert run("data", "history", "planets").code == 2
+
+
+def test_suites_of_other_tools_become_checks_and_the_rest_is_listed(run: Any, tmp_path: Path) -> None:
+    from ruamel.yaml import YAML
+
+    suites = Path(__file__).parents[1] / "data" / "imported"
+    whole = run("data", "import-suite", str(suites / "pandera_wage.yaml"), "--table", "orders")
+    assert whole.code == 0
+    checks = YAML(typ="safe").load(whole.out)["suites"]["orders"]["checks"]
+    assert {"kind": "unique", "columns": ["year", "age", "wage"]} in checks
+    part = run("data", "import-suite", str(suites / "gx_wage.json"))
+    assert part.code == 1
+    assert "json_parseable" in part.err
+    assert YAML(typ="safe").load(part.out)["suites"]["wage"]["checks"]
+    assert len(run("--json", "data", "import-suite", str(suites / "gx_wage.json")).json["unmapped"]) == 3
+    (tmp_path / "junk").write_text("junk")
+    assert run("data", "import-suite", str(tmp_path / "junk")).code == 2

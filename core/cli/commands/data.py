@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli import output
-from core.cli.commands import profiles, snapshots
+from core.cli.commands import checks, profiles, snapshots
 from core.cli.session import Options, client
-from core.cli.walk import listing, load_project_here, noun, show_steps, verdict, walk_to
+from core.cli.walk import listing, load_project_here, noun, show_steps, walk_to
 
 Table = Annotated[str, typer.Argument(metavar="ID", help="Table, snapshot id or its beginning, or latest.")]
 
@@ -20,7 +19,8 @@ def register(app: typer.Typer) -> None:
     data = noun(app, "data", "Snapshots of tables: list, show, compare, check, restore.")
     snapshots.register(data)
     profiles.register(data)
-    for function in (ingest, show, validate, propose, sheet, restore):
+    checks.register(data)
+    for function in (ingest, show, sheet, restore):
         data.command(function.__name__)(function)
     data.command("list")(list_snapshots)
 
@@ -103,55 +103,6 @@ def _said(name: str, body: dict[str, Any] | None) -> str:
     found = [item for item in body.get("results") or body.get("tests") or [] if not item["passed"]]
     names = "; ".join(str(item.get("name")) for item in found)
     return ("passed" if body["passed"] else "failed") + (f", found: {names}" if names else "")
-
-
-def validate(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A table with a suite.")],
-    file: Annotated[Path | None, typer.Option(help="Check this file as that source; nothing is kept.")] = None,
-) -> None:
-    """Run a table's suite; exit 1 when a check of severity fail fails."""
-    options: Options = context.obj
-    with client(options) as held:
-        load_project_here(options, held)
-        if file is not None:
-            report = held.ask("check_file", name=name, file=str(file.resolve()))
-        else:
-            walk_to(held, f"validate:{name}")
-            report = held.ask("snapshot", id=name)["validation"]
-    if options.as_json:
-        verdict(options, report, report["passed"])
-        return
-    failed = [item for item in report["results"] if not item["passed"]]
-    words = "passed" if report["passed"] else "failed"
-    output.out.print(
-        f"{name}: {words}; {len(report['results'])} checks on {report['rows']:,} rows, {len(failed)} found something"
-    )
-    if failed:
-        names = ("severity", "name", "expected", "observed", "failed")
-        output.rows(names, [[item[column] for column in names] for item in failed])
-    if not report["passed"]:
-        raise typer.Exit(1)
-
-
-def propose(context: typer.Context, source: Annotated[str, typer.Argument(help="A table with a profile.")]) -> None:
-    """Checks that today's data suggest, as YAML for the project's suites."""
-    import io
-
-    from ruamel.yaml import YAML
-
-    options: Options = context.obj
-    with client(options) as held:
-        checks = held.ask("suite_proposal", id=source)
-    if options.as_json:
-        options.printer.value(checks)
-        return
-    text = io.StringIO()
-    yaml = YAML()
-    yaml.default_flow_style = None
-    yaml.width = 4000
-    yaml.dump({"suites": {source: {"checks": checks}}}, text)
-    typer.echo(text.getvalue(), nl=False)
 
 
 def sheet(context: typer.Context, table: Table) -> None:

@@ -95,10 +95,12 @@ def keep_profile(context: Context, outcome: JobOutcome) -> Done:
 def keep_validation(context: Context, outcome: JobOutcome) -> Done:
     """Keep the verdicts of a suite. A failed suite is a result, not a fault: what needs it will refuse."""
     value = outcome.value
-    facts = {name: value[name] for name in ("checks", "failed", "warned", "first")}
+    facts = {name: value[name] for name in ("checks", "failed", "warned", "first", "skipped", "by_check")}
     words = f"{value['checks']} checks, {value['failed']} failed, {value['warned']} warned"
-    summary = f"{outcome.params['name']}: {words}"
-    return keep_report(context, outcome, "validation", bool(value["passed"]), summary, facts)
+    summary = f"{outcome.params['name']}: {words}" + (f", {value['skipped']} skipped" if value["skipped"] else "")
+    done = keep_report(context, outcome, "validation", bool(value["passed"]), summary, facts)
+    lean = {name: fact for name, fact in facts.items() if name != "by_check"}  # a step's result stays small
+    return Done(subject=done.subject, summary=summary, result={**done.result, "facts": lean})
 
 
 def keep_report(

@@ -10,10 +10,12 @@ import polars as pl
 from sqlmodel import Session
 
 from core.contract.schema import ValidationReport
+from core.engine.pasts import collect_past
 from core.engine.projects import newest_version, read_version
 from core.engine.questions.data import find_snapshot, report_body
 from core.engine.references import require_content
 from core.engine.registry import question
+from core.engine.work.past import Earlier
 from core.kernel.errors import NotFound
 from core.kernel.progress import Silent
 from core.measures.records import TableProfile
@@ -22,16 +24,6 @@ from core.store.tables import Snapshot
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
-
-
-@question("suite_proposal")
-def suite_proposal(engine: Engine, id: str) -> list[dict[str, Any]]:
-    """Checks that the newest profile of a table suggests, for a person to read and keep or drop."""
-    from core.data.propose import propose_suite
-
-    with engine.workspace.database.reading() as session:
-        profile = _profile(engine, session, find_snapshot(session, id))
-    return [check.model_dump(mode="json", exclude_defaults=True) for check in propose_suite(profile)]
 
 
 @question("data_sheet")
@@ -98,8 +90,9 @@ def check_file(engine: Engine, name: str, file: str) -> dict[str, Any]:
         if name not in project.sources or name not in project.suites:
             known = ", ".join(one for one in project.suites if one in project.sources)
             raise NotFound(f"There is no source {name!r} with a suite", detail=f"Sources with a suite: {known}")
-        tables = {one.table: one.column for one in project.suites[name].checks if one.table and one.column}
+        tables = {one.table for one in project.suites[name].checks if one.table}
         blobs = {table: find_snapshot(session, table).blob for table in tables if table != name}
+    past = collect_past(engine.workspace, name, project.suites[name].checks)
     source = project.sources[name].model_copy(update={"path": file, "kind": form_of(project.sources[name], file)})
     with tempfile.TemporaryDirectory(dir=engine.workspace.jobs) as folder:
         table = Path(folder) / "table.parquet"
@@ -111,6 +104,7 @@ def check_file(engine: Engine, name: str, file: str) -> dict[str, Any]:
             tables={one: pl.scan_parquet(engine.workspace.blobs.path(blob)) for one, blob in blobs.items()},
             key=source.key,
             personal=source.personal,
+            past=Earlier.read(past),
         )
     return {**report.plain(), "passed": report.passed, "file": file}
 

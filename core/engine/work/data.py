@@ -11,6 +11,7 @@ from core.contract.checks import run_checks
 from core.data.records import Former
 from core.data.sources import ingest
 from core.data.tables import build_table
+from core.engine.work.past import Earlier, figures_of
 from core.engine.workfolder import JobFolder
 from core.kernel.progress import Progress
 from core.measures.profile import profile_of, profile_state
@@ -69,6 +70,8 @@ def validate_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         tables={name: pl.scan_parquet(path) for name, path in folder.inputs("table").items()},
         key=folder.params["key"],
         personal=folder.params["personal"],
+        past=Earlier.read(folder.params.get("past")),
+        pause=progress.check,
     )
     folder.write_json("report.json", report)
     failed = [result for result in report.results if not result.passed]
@@ -78,5 +81,7 @@ def validate_table(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         "checks": len(report.results),
         "failed": sum(result.severity == "fail" for result in failed),
         "warned": sum(result.severity == "warn" for result in failed),
+        "skipped": sum(bool(result.skipped) for result in report.results),
+        "by_check": {result.name: figures_of(result) for result in report.results},
         "first": [f"{result.name}: {result.observed}" for result in failed][:5],
     }
