@@ -87,7 +87,7 @@ def _baseline(workspace: Workspace, session: Session, earlier: list[Snapshot], c
         ordered = [find(session, Snapshot, check.baseline)]
     for row in ordered:
         report = newest_report(session, "profile", row.id)
-        if report is not None:
+        if report is not None and workspace.blobs.has(report.blob):
             profile = TableProfile.read(strict_json(workspace.blobs.path(report.blob).read_bytes()))
             names = [column.name for column in profile.columns]
             return _cells(profile.column(check.columns[0])) if check.columns[0] in names else None

@@ -46,13 +46,11 @@ def suite_proposal(engine: Engine, id: str) -> list[dict[str, Any]]:
         profile = read_profile(engine, session, row)
         lost = gone(session)
         newest = {one.name: one for one in session.exec(select(Snapshot).order_by(col(Snapshot.created_at)))}
+        near = [one for one in newest.values() if one.name != row.name and one.kind in ("source", "table")]
+        near = [one for one in near if one.id not in lost and newest_report(session, "profile", one.id)]
         others = {
-            name: Other(pl.scan_parquet(engine.workspace.blobs.path(one.blob)), read_profile(engine, session, one))
-            for name, one in newest.items()
-            if name != row.name
-            and one.id not in lost
-            and one.kind in ("source", "table")
-            and newest_report(session, "profile", one.id)
+            one.name: Other(pl.scan_parquet(engine.workspace.blobs.path(one.blob)), read_profile(engine, session, one))
+            for one in near
         }
     frame = pl.scan_parquet(engine.workspace.blobs.path(row.blob))
     found = propose(frame, profile, others, engine.workspace.clock.now())
