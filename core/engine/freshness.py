@@ -17,7 +17,10 @@ State = Literal["fresh", "stale", "no target", "not materialised"]
 
 
 class Freshness(Record):
-    """One view at one place. Times are RFC 3339; ``age_s`` is how long ago the newest value became valid."""
+    """One view at one place. Times are RFC 3339; ``age_s`` is how long ago the newest value became valid.
+
+    The values of a static view have no time of their own: they are as old as the materialisation.
+    """
 
     view: str
     place: str
@@ -57,8 +60,8 @@ def newest_materialisations(session: Session, project: str) -> dict[tuple[str, s
 
 def _one(name: str, place: str, target: str | None, row: Report, at: datetime) -> Freshness:
     facts = row.facts
-    newest = parse_utc(facts["newest"]) if facts["newest"] else None
-    age = (at - newest).total_seconds() if newest else None
+    newest = parse_utc(facts["newest"] or facts["until"])
+    age = max(0.0, (at - newest).total_seconds())
     state, since = _state(newest, target, at)
     return Freshness(
         view=name,
@@ -75,10 +78,8 @@ def _one(name: str, place: str, target: str | None, row: Report, at: datetime) -
     )
 
 
-def _state(newest: datetime | None, target: str | None, at: datetime) -> tuple[State, str | None]:
+def _state(newest: datetime, target: str | None, at: datetime) -> tuple[State, str | None]:
     if target is None:
         return "no target", None
-    if newest is None:
-        return "stale", None
     due = newest + timedelta(seconds=parse_duration(target))
     return ("stale", utc_text(due)) if at > due else ("fresh", None)

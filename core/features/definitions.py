@@ -70,13 +70,13 @@ def tables_under(project: Project, table: str) -> list[str]:
 
 
 def reads_of(view: FeatureView) -> dict[str, list[str]]:
-    """For each feature the columns of the view's table that its value depends on, times included."""
+    """For each feature the columns of the view's table that its value depends on, key and times included."""
     times = [column for column in (view.event_time, view.available) if column]
     out = {}
     for name in features_of(view):
         text = view.columns.get(name) or (view.windows[name].column if name in view.windows else None)
         own = columns_read(text, name) if text else []
-        out[name] = list(dict.fromkeys([*own, *view.entity, *times]))
+        out[name] = list(dict.fromkeys([*own, *view.entity, *view.key, *times]))
     return out
 
 

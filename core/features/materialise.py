@@ -29,7 +29,9 @@ Mode = Literal["first", "incremental", "replaced", "nothing"]
 
 
 class MaterialisedView(Record):
-    """What a materialisation of one view did. Times are RFC 3339; ``newest`` is the newest value that is held.
+    """What a materialisation of one view did. Times are RFC 3339.
+
+    ``newest`` is when the newest value became valid, none for a static view.
 
     ``mode``: *first* load, *incremental*, *replaced* (``reason`` says why), or *nothing* new.
     """
@@ -79,7 +81,7 @@ def bring_to(
     before = utc_text(_moment(held.mark.until)) if held.mark else None
     state = newest_at(view, values, until)
     plan = plan_for(held, view, definition, values, until, state_digest(state))
-    mark = _mark(held, plan, definition, state, until)
+    mark = _mark(held, plan, view, definition, state, until)
     rows = 0
     if plan.mode != "nothing":
         frame = _frame(view, values, plan, until)
@@ -157,10 +159,12 @@ def _write(
             return written
 
 
-def _mark(held: Held, plan: Plan, definition: dict[str, Any], state: pl.DataFrame, until: datetime) -> Mark:
+def _mark(
+    held: Held, plan: Plan, view: FeatureView, definition: dict[str, Any], state: pl.DataFrame, until: datetime
+) -> Mark:
     if plan.mode == "nothing" and held.mark is not None:
         return held.mark
-    newest = state.select(pl.col("valid_from").max().dt.epoch("us") / 1e6).item()
+    newest = None if view.static else state.select(pl.col("valid_from").max().dt.epoch("us") / 1e6).item()
     since = held.mark.since if plan.mode == "incremental" and held.mark else (until - HISTORY).timestamp()
     return Mark(
         until=until.timestamp(),
@@ -183,6 +187,7 @@ def mark_reached(
     mark = _mark(
         held,
         Plan(mode="incremental", reason="", name="", start=start),
+        view,
         definition,
         newest_at(view, values, until),
         until,

@@ -8,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import keyring
 import polars as pl
 import pytest
+from keyring.backend import KeyringBackend
 
 from core.engine.client import Client, connect
 
@@ -40,6 +42,7 @@ VIEWS = """\
       columns: {colour_amount: "CASE WHEN amount < 500 THEN amount END"}
 split:
 """
+WORD = "quite-a-hidden-word"
 END = "2025-02-28T00:00:00Z"
 
 
@@ -180,16 +183,37 @@ def test_a_store_of_ones_own(held: Client, tmp_path: Path) -> None:
     assert f"file:{store}" in places
 
 
+class Ring(KeyringBackend):
+    """A keyring with one secret, real as far as the code can see."""
+
+    priority = 9.0  # type: ignore[assignment]
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return WORD if service == "plimsoll" and username.endswith("/shared_redis") else None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise AssertionError("nothing is stored here")
+
+
 def test_a_shared_redis_and_never_its_password(held: Client, tmp_path: Path) -> None:
-    with redis_server(tmp_path) as url:
-        done = run(held, "--json", "features", "materialize", "colour_returns", "--to", END, "--redis", url)
-        assert done.json["views"][0]["mode"] == "first", done.err
-        assert done.json["place"] == "redis:" + url.removeprefix("redis://")
-        found = run(held, "--json", "features", "parity", "latest", "--redis", url).json["features"]["views"]
-        assert [view["rows"] > 0 for view in found] == [True, False]
-        assert not any(item["mismatched"] for item in found[0]["features"])
-    refused = run(held, "features", "materialize", "--redis", url.replace("//", "//:hidden-word@"))
-    assert refused.code == 2
-    assert "hidden-word" not in refused.out + refused.err
-    assert "hidden-word" not in run(held, "--json", "ledger", "show").out
+    before = keyring.get_keyring()
+    keyring.set_keyring(Ring())
+    try:
+        with redis_server(tmp_path, WORD) as url:
+            there = ("--redis", url, "--secret", "shared_redis")
+            done = run(held, "--json", "features", "materialize", "colour_returns", "--to", END, *there)
+            assert done.code == 0, done.err
+            assert (done.json["views"][0]["mode"], done.json["place"]) == ("first", "redis:" + url[8:])
+            found = run(held, "--json", "features", "parity", "latest", *there).json["features"]["views"]
+            assert [view["rows"] > 0 for view in found] == [True, False]
+            assert not any(item["mismatched"] for item in found[0]["features"])
+            assert run(held, "features", "materialize", "--redis", url).code == 4, "without the password"
+            assert run(held, "features", "materialize", "--redis", url, "--secret", "other").code == 2
+    finally:
+        keyring.set_keyring(before)
+    refused = run(held, "features", "materialize", "--redis", url.replace("//", f"//:{WORD}@"))
+    assert (refused.code, WORD in refused.out + refused.err) == (2, False)
     assert run(held, "features", "materialize", "--redis", url).code == 4, "nobody answers there any more"
+    files = [file for file in held.root.rglob("*") if file.is_file()]
+    assert any(file.name == "store.duckdb" for file in files)
+    assert [file for file in files if WORD.encode() in file.read_bytes()] == []

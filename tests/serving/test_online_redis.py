@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keyring
 import pytest
-from keyring.backend import KeyringBackend
 
-from core.kernel.errors import InputError, NotFound, SystemFault
-from core.project.load import load_project
+from core.kernel.errors import InputError, SystemFault
 from core.serving.online import OnlineStore
 from core.serving.online_records import FeatureStore, Mark, Row, Step
 from core.serving.online_redis import RedisStore, address_of
@@ -24,7 +21,6 @@ from .redis_server import redis_server
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 PASSWORD = "correct horse battery"
-EXAMPLE = Path(__file__).parents[2] / "resources/examples/flights/plimsoll.yaml"
 MARK = Mark(until=9.0, since=0.0, version="b3:1", state="b3:2")
 
 
@@ -160,31 +156,3 @@ def test_killed_between_batches_it_goes_on_where_it_was(url: str) -> None:
     assert [one["x"] for one in found if one] == [150] * 50 + [199] * 50
     assert RedisStore(url, "killed", PASSWORD).count("v") == (64 * 50, 50)
     store.close()
-
-
-class Ring(KeyringBackend):
-    """A keyring with one secret, real as far as the code can see."""
-
-    priority = 9.0  # type: ignore[assignment]
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return PASSWORD if (service, username) == ("plimsoll", "secret/ws-1/shared_redis") else None
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        raise AssertionError("nothing stores here")
-
-
-def test_the_worker_takes_the_password_from_the_keyring_by_its_name(url: str) -> None:
-    from core.engine.work.online import open_place
-
-    project = load_project(EXAMPLE).project
-    place = {"kind": "redis", "url": url, "secret": "shared_redis", "workspace": "ws-1"}
-    before = keyring.get_keyring()
-    keyring.set_keyring(Ring())
-    try:
-        with open_place(place, project) as store:
-            assert store.upsert("v", rows(1.0)) == 1
-        with pytest.raises(NotFound, match="not in the keyring"), open_place({**place, "secret": "other"}, project):
-            pass
-    finally:
-        keyring.set_keyring(before)

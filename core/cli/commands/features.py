@@ -73,7 +73,19 @@ def _show(options: Options, found: dict[str, Any]) -> None:
 
 
 def _table(title: str, items: list[dict[str, Any]], *names: str) -> None:
-    output.rows(names, [[_short(item[name]) for name in names] for item in items], title)
+    values = [[_age(item[name]) if name == "age_s" else _short(item[name]) for name in names] for item in items]
+    output.rows([name.removesuffix("_s") for name in names], values, title)
+
+
+def _age(seconds: float | None) -> str:
+    """An age in its largest whole unit and the next: 1 d 4 h."""
+    if seconds is None:
+        return "–"
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    place = next((number for number, (_, size) in enumerate(units) if seconds >= size), 3)
+    first, rest = divmod(int(seconds), units[place][1])
+    more = f" {rest // units[place + 1][1]} {units[place + 1][0]}" if place < 3 else ""
+    return f"{first:,} {units[place][0]}{more}"
 
 
 def _short(value: Any) -> Any:

@@ -71,15 +71,17 @@ def start_materialise(context: Context, request: Materialise) -> Done:
     names = _views(project, request.view)
     until = _instant(request.to) if request.to else context.now
     inputs, snapshots = newest_tables(context.session, project, [project.features.views[name].table for name in names])
+    place = place_of(context, project, request)
     params: dict[str, Any] = {
         "project": project.model_dump(mode="json", by_alias=True),
         "project_version": version.id,
         "views": names,
         "until": utc_text(until),
-        "place": place_of(context, project, request),
+        "place": place,
+        "secrets": [place["secret"]] if place.get("secret") else [],
         "snapshots": snapshots,
     }
-    title = f"Materialise {request.view or f'{len(names)} views'} to {params['place']['name']}"
+    title = f"Materialise {request.view or f'{len(names)} views'} to {place['name']}"
     job = submit(context, "features.materialize", title, params=params, inputs=inputs)
     return Done(subject=version.id, summary=title, result={"job": job})
 
@@ -183,6 +185,7 @@ def start_parity(context: Context, request: Parity) -> Done:
     tables = [view.table for view in project.features.views.values()]
     inputs, snapshots = newest_tables(session, project, tables)
     inputs |= {"contract": model.contract, "golden": model.detail["files"]["golden.json"]}
+    place = place_of(context, project, request)
     params = {
         "project": project.model_dump(mode="json", by_alias=True),
         "subject": model.id,
@@ -190,7 +193,8 @@ def start_parity(context: Context, request: Parity) -> Done:
         "offline": request.offline,
         "at": [utc_text(_instant(one)) for one in request.at],
         "entities": request.entities,
-        "place": place_of(context, project, request),
+        "place": place,
+        "secrets": [place["secret"]] if place.get("secret") else [],
         "snapshots": snapshots,
     }
     job = submit(context, "features.parity", f"Parity of {params['name']}", params=params, inputs=inputs)
@@ -246,8 +250,8 @@ def place_of(context: Context, project: Project, request: Place) -> dict[str, An
     if request.redis:
         from core.serving.online_redis import address_of
 
-        where = {"url": request.redis, "secret": request.secret, "workspace": context.workspace.info.id}
-        return {"kind": "redis", "name": f"redis:{address_of(request.redis)}", **where}
+        name = f"redis:{address_of(request.redis)}"
+        return {"kind": "redis", "name": name, "url": request.redis, "secret": request.secret}
     path = Path(request.store) if request.store else own_store(context.workspace.root, project.project)
     if not request.store:
         path.parent.mkdir(exist_ok=True, mode=0o700)

@@ -30,7 +30,7 @@ def materialise_views(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     values = write_view_values(project, folder.inputs("table"), folder.out("views"), names)
     until = parse_utc(folder.params["until"])
     done = []
-    with open_place(folder.params["place"], project) as store:
+    with open_place(folder.params["place"], project, folder.secret(folder.params["place"].get("secret", ""))) as store:
         for name in names:
             view, definition = project.features.views[name], definition_of(project, name)
             done.append(bring_to(store, name, view, definition, values[name], until, progress).plain())
@@ -47,7 +47,7 @@ def hold_parity(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     values = write_view_values(project, folder.inputs("table"), folder.out("views"), [ref.name for ref in refs])
     golden = [GoldenRow.read(row) for row in strict_json(folder.input("golden").read_bytes())]
     views, recorded = [], []
-    with open_place(params["place"], project) as store:
+    with open_place(params["place"], project, folder.secret(params["place"].get("secret", ""))) as store:
         for done, ref in enumerate(refs):
             progress.check()
             progress.step(done, len(refs) + 1, f"comparing {ref.name}")
@@ -63,7 +63,7 @@ def hold_parity(folder: JobFolder, progress: Progress) -> dict[str, Any]:
 
 
 @contextmanager
-def open_place(place: dict[str, Any], project: Project) -> Iterator[FeatureStore]:
+def open_place(place: dict[str, Any], project: Project, password: str = "") -> Iterator[FeatureStore]:
     """The store at a place: ``{"kind": "file", "path"}``, ``{"kind": "redis", ...}`` or ``{"kind": "target", "spec"}``.
 
     Raises:
@@ -81,19 +81,10 @@ def open_place(place: dict[str, Any], project: Project) -> Iterator[FeatureStore
     elif place["kind"] == "redis":
         from core.serving.online_redis import RedisStore
 
-        with closing(RedisStore(place["url"], project.project, _password(place))) as shared:
+        with closing(RedisStore(place["url"], project.project, password or None)) as shared:
             yield shared
     else:
         raise InputError(f"There is no place of kind {place['kind']!r}")
-
-
-def _password(place: dict[str, Any]) -> str | None:
-    """The password that the keyring holds: read here, in the worker, so that it stands in no record."""
-    if not place["secret"]:
-        return None
-    from core.identity.source_secrets import source_secret
-
-    return source_secret(place["workspace"], place["secret"])
 
 
 @contextmanager
