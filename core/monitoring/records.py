@@ -36,6 +36,38 @@ class LabelCoverage(Record):
     newest_known_at: str | None = None
 
 
+class DelayShare(Record):
+    """Share of the labelled events whose label was known ``hours`` after the event."""
+
+    within: str
+    hours: int
+    share: float | None
+
+
+class DayCoverage(Record):
+    """Events of one day (UTC) and how many of them have a label."""
+
+    day: str
+    events: int
+    labelled: int
+    share: float
+
+
+class LabelStream(Record):
+    """The stream of true labels as it was at ``as_of``: how much is known, and how late it came."""
+
+    as_of: str
+    rows: int
+    labelled: int
+    events: int
+    corrected: int
+    orphans: int = Field(description="Labelled keys of no event")
+    median_hours: float | None
+    longest_hours: float | None
+    delays: list[DelayShare]
+    days: list[DayCoverage]
+
+
 class SystemHealth(Record):
     """The service itself. Without traffic everything is null and nothing failed."""
 

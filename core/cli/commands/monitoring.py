@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +25,6 @@ def register(app: typer.Typer) -> None:
     monitor.command("report")(report)
     monitor.command("drift")(drift)
     monitor.command("slo")(slo)
-    noun(app, "labels", "Outcomes that became known.").command("add")(add_labels)
     alerts = noun(app, "alerts", "Signals over their limits.")
     alerts.command("list")(list_alerts)
     alerts.command("mute")(mute)
@@ -139,13 +137,6 @@ def _slos(view: dict[str, Any]) -> None:
 def _share(item: dict[str, Any]) -> float | None:
     found: float | None = item["observed"]
     return found if found is not None else (item["status"] or {}).get("attainment")
-
-
-def add_labels(context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
-    """Keep labels that arrived: a CSV or Parquet file with the key columns, label and known_at."""
-    options: Options = context.obj
-    with client(options) as held:
-        options.printer.value(do_job(held, "labels.add", {"file": str(file.resolve())}))
 
 
 def list_alerts(context: typer.Context) -> None:

@@ -28,12 +28,6 @@ from core.project.schema import Project, Split, Trigger
 from core.store.tables import Decision, Deployment, ModelVersion, Release, Report, Run, Snapshot, TargetRow
 
 
-class AddLabels(Record):
-    """Labels that arrived: a file with the key columns, ``label`` and ``known_at``."""
-
-    file: str
-
-
 class Analyse(Record):
     """Look at the champion's traffic of a period, knowing what was known at ``as_of``."""
 
@@ -48,37 +42,6 @@ class Replay(Record):
     target: str
     since: str
     until: str
-
-
-@operation("labels.add", "labels.add", AddLabels)
-def start_add_labels(context: Context, request: AddLabels) -> Done:
-    """Queue the reading of a file of labels."""
-    project = read_version(newest_version(context.session), {})
-    params = {"file": request.file, "key": project.events.key, "name": f"{project.project}_labels"}
-    job = submit(context, "labels.add", f"Read labels of {project.project}", params=params, inputs={})
-    return Done(summary="Reading labels", result={"job": job})
-
-
-@job_kind("labels.add", "labels.add", "core.engine.work.monitoring:add_labels", rooms=("monitoring",))
-def keep_labels(context: Context, outcome: JobOutcome) -> Done:
-    """Keep labels as a snapshot; the same file twice is kept once."""
-    blobs, name = context.workspace.blobs, outcome.params["name"]
-    blob = blobs.put_table(outcome.folder)
-    known = context.session.exec(select(Snapshot).where(Snapshot.kind == "labels", Snapshot.blob == blob)).first()
-    if known is not None:
-        return Done(subject=known.id, summary=f"{name}: known already", result={"snapshot": known.id, "rows": 0})
-    rows = int(outcome.value["rows"])
-    row = context.add(
-        Snapshot,
-        "snap",
-        kind="labels",
-        name=name,
-        rows=rows,
-        bytes=blobs.size(blob),
-        blob=blob,
-        columns=dict.fromkeys(outcome.value["columns"], ""),
-    )
-    return Done(subject=row.id, summary=f"{name}: {rows:,} labels", result={"snapshot": row.id, "rows": rows})
 
 
 @operation("traffic.replay", "features.materialize", Replay)

@@ -13,34 +13,8 @@ from core.engine.work.training import read_contract
 from core.engine.workfolder import JobFolder
 from core.kernel.clock import parse_utc
 from core.kernel.durations import parse_duration
-from core.kernel.errors import InputError
 from core.kernel.progress import Progress
 from core.project.schema import Drift, Slo
-
-
-def add_labels(folder: JobFolder, progress: Progress) -> dict[str, Any]:
-    """Read a file of labels (the key columns, label, known_at) into a snapshot of its own."""
-    from core.monitoring.labels import label_rows
-
-    progress.step(0, 1, "reading labels")
-    path = Path(folder.params["file"])
-    frame = _read_table(path)
-    label_rows(frame, folder.params["key"])
-    columns = [*folder.params["key"], "label", "known_at"]
-    kept = frame.select(columns).sort("known_at", *folder.params["key"])
-    kept.write_parquet(folder.out("table.parquet"), compression="zstd", compression_level=3)
-    return {"rows": kept.height, "columns": kept.columns}
-
-
-def _read_table(path: Path) -> pl.DataFrame:
-    if not path.is_file():
-        raise InputError("There is no such file", where=str(path))
-    try:
-        return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, try_parse_dates=True)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            "The file of labels cannot be read", detail=str(error), where=str(path), remedy="Give CSV or Parquet."
-        ) from error
 
 
 def analyse_traffic(folder: JobFolder, progress: Progress) -> dict[str, Any]:
