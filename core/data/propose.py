@@ -74,9 +74,14 @@ def _for_column(column: ColumnProfile) -> list[Proposal]:
         if mostly > 0:
             check = Check(kind="not_null", columns=[column.name], mostly=mostly, severity="warn")
             out.append(Proposal(check, f"{column.null_share:.3%} are missing today; room for twice as many"))
-    if column.kind in ("text", "time") and column.rows > 1 and column.nulls == 0 and column.distinct == column.rows:
+    if column.kind in ("text", "time") and column.rows > 1 and column.nulls == 0 and _all_different(column):
         out.append(Proposal(Check(kind="unique", columns=[column.name]), "every row has its own today"))
     return out + _range(column) + _lengths(column) + _levels(column)
+
+
+def _all_different(column: ColumnProfile) -> bool:
+    """Counted, that is: an estimate that happens to equal the rows proves nothing."""
+    return column.distinct_exact and column.distinct == column.rows
 
 
 def _range(column: ColumnProfile) -> list[Proposal]:

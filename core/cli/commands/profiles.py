@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from core.cli import output
 from core.cli.session import Options, client
 from core.cli.walk import listing, write_whole
+from core.kernel.clock import utc_text
 from core.kernel.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -84,16 +86,21 @@ def _shown(options: Options, found: dict[str, Any]) -> None:
 
 def _cell(column: dict[str, Any], name: str) -> str:
     if name == "top":
-        return ", ".join(f"{item['value'][:20]} ({item['count']:,})" for item in column["top"][:2])
+        return ", ".join(f"{item['value'][:20]} ({item['count']:,})" for item in column["top"][:2] if item["count"] > 1)
     value = column["quantiles"].get(name) if name == "p50" else column[name]
+    if value is None:
+        return ""
+    if column["kind"] == "time" and name in ("min", "p50", "max"):
+        value = utc_text(datetime.fromtimestamp(value, UTC)) if isinstance(value, float) else value
+        return str(value)[:16].replace("T", " ")
     rough = {"distinct": not column["distinct_exact"], "p50": bool(column["quantile_error"])}.get(name, False)
-    return "~" * rough + _text(value) if value is not None else ""
+    return "~" * rough + _text(value)
 
 
 def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)[:24]
+    return f"{value:,}" if isinstance(value, int) else str(value).split("(")[0][:24]
 
 
 def _compared(options: Options, found: dict[str, Any]) -> None:
