@@ -10,6 +10,7 @@ from core.engine.ingestion import ASKED, plan_ingest
 from core.engine.operations.files import files_step
 from core.engine.operations.models import best_candidate, champion_of, gate_candidate, next_version, register_best
 from core.engine.pasts import collect_past
+from core.engine.python_steps import python_step
 from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_json
@@ -26,7 +27,8 @@ def steps_of(planner: Planner) -> list[Step]:
     kept = [files_step(name) for name, source in project.sources.items() if source.kind == "files"]
     steps = [_ingest(name, source) for name, source in project.sources.items() if source.kind != "files"]
     sources = tuple(step.name for step in steps)
-    steps += [_table(name, sources) for name in project.tables]
+    steps += [_table(name, sources) for name, table in project.tables.items() if table.python is None]
+    steps += [python_step(name, table.python, steps) for name, table in project.tables.items() if table.python]
     tables = tuple(step.name for step in steps)
     steps += [_profile(step.split(":", 1)[1], step) for step in tables]
     steps += [_validate(name, tables) for name in project.suites]

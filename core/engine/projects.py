@@ -10,13 +10,14 @@ from sqlmodel import Session, col, select
 from core.features.static_leaks import static_leaks
 from core.kernel.errors import NotFound, Problem
 from core.project.load import check_project, load_project, parse_project
+from core.project.python_tables import with_digests
 from core.project.schema import Project
 from core.store.tables import ProjectVersion
 
 
 def read_version(version: ProjectVersion, options: dict[str, Any]) -> Project:
     """The project of a version. ``options['split']`` replaces its periods (retraining on newer data)."""
-    project = parse_project(version.text, Path(version.path)).project
+    project = with_digests(parse_project(version.text, Path(version.path)).project, Path(version.path).parent)
     if "split" not in options:
         return project
     values = project.model_dump(mode="json", by_alias=True)

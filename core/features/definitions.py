@@ -64,7 +64,8 @@ def tables_under(project: Project, table: str) -> list[str]:
             continue
         out.append(one)
         if one in project.tables:
-            words = set(re.findall(r"\w+", project.tables[one].sql))
+            made = project.tables[one]
+            words = set(made.python.inputs if made.python else re.findall(r"\w+", made.sql))
             todo += [name for name in names if name in words and name != one]
     return out
 
@@ -101,7 +102,8 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[DefinitionCha
 
 def _table(project: Project, name: str) -> dict[str, Any]:
     if name in project.tables:
-        return {"sql": project.tables[name].sql}
+        made = project.tables[name]
+        return {"python": made.python.plain()} if made.python else {"sql": made.sql}
     source = project.sources[name].model_dump(mode="json")
     return {part: source[part] for part in READING if part in source}
 

@@ -14,6 +14,7 @@ from core.kernel.digests import digest_bytes
 from core.kernel.errors import InputError, NotFound, Problem
 from core.project.document import Document
 from core.project.explain import explain
+from core.project.python_tables import missing_functions
 from core.project.rules import rule_problems
 from core.project.schema import Project
 from core.project.semantics import semantic_problems
@@ -75,7 +76,8 @@ def check_project(path: Path) -> list[Problem]:
         return list(error.problems) or [Problem(error.headline, error.where, error.detail, error.remedy)]
     project, lines, problems = _examine(text, file)
     if project is not None:
-        problems += missing_sources(project, file.parent, Document(None, lines, file.name))
+        doc = Document(None, lines, file.name)
+        problems += [*missing_sources(project, file.parent, doc), *missing_functions(project, file.parent, doc)]
     return sorted(problems, key=_line_of)
 
 

@@ -85,10 +85,34 @@ class Source(Record):
         return digest_json(kept)
 
 
-class Table(Record):
-    """A table derived from sources by one DuckDB query over their snapshots."""
+ColumnKind = Literal["int", "float", "text", "bool", "time", "date"]
 
-    sql: str
+
+class PythonInput(Record):
+    """What a Python table is given of one source or SQL table: these columns, and nothing else."""
+
+    columns: list[str]
+    available: str = Field(description="Its time column that says from when a row is known, or 'always'")
+
+
+class PythonTable(Record):
+    """A function of the project's own code that makes a table where SQL is too narrow."""
+
+    function: str = Field(
+        pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$", description="FILE.py:NAME, the file inside the project's folder"
+    )
+    inputs: dict[Name, PythonInput] = Field(description="What it is called with, by name")
+    entity: list[str] = Field(description="Columns of its rows that say whose they are")
+    available: str = Field(description="Time column of its rows: what was known then is all that a row may depend on")
+    outputs: dict[str, ColumnKind] = Field(description="Every column of its rows, with its type")
+    source: str = Field(default="", description="Digest of the file; Plimsoll fills it in, leave it out")
+
+
+class Table(Record):
+    """A table derived from sources: by one DuckDB query over their snapshots, or by Python."""
+
+    sql: str = ""
+    python: PythonTable | None = None
     description: str = ""
 
 

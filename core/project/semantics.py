@@ -16,6 +16,7 @@ from core.contract.schema import Check
 from core.kernel.errors import InputError, Problem
 from core.project.document import Document
 from core.project.explain import nearest
+from core.project.python_tables import python_tables
 from core.project.source_rules import sources
 from core.project.yaml_text import Path_
 
@@ -27,6 +28,7 @@ def semantic_problems(doc: Document) -> list[Problem]:
     checks = (
         sources,
         table_names,
+        python_tables,
         feature_names,
         view_shapes,
         suite_checks,
