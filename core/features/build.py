@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from core.features.availability import availability_problems
 from core.features.expressions import as_utc, columns_read, computed, expression
 from core.features.records import SPLITS, FeatureFill, SplitCount, TrainingSetResult
 from core.features.static_leaks import request_reads, static_leaks
-from core.features.views import features_of, view_values
+from core.features.views import features_of, values_by_time
 from core.kernel.digests import digest_file
 from core.kernel.errors import InputError, Problem
 from core.kernel.progress import Progress
 from core.project.schema import Project, Split
 
+ROW_GROUP = 65_536
 RESERVED = ("split", "label", "label_known_at", "prediction_time", "event_time")
 
 
@@ -34,25 +36,70 @@ def build_training_set(project: Project, tables: dict[str, Path], out: Path, pro
     Raises:
         InputError: when the project leaks (each leak a problem), or does not fit the tables.
     """
-    events = read_events(project, tables)
+    parts = out.with_name(f".{out.name}.parts")
+    shutil.rmtree(parts, ignore_errors=True)  # of a build that was killed, perhaps over other tables
+    parts.mkdir(parents=True)
+    try:
+        sides = _write_sides(project, tables, parts, progress)
+        progress.check()
+        _join_sides(project, sides, out)
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+    result = _summary(project, out)
+    progress.step(1, 1, f"{result.rows:,} rows written")
+    return result
+
+
+def _write_sides(project: Project, tables: dict[str, Path], parts: Path, progress: Progress) -> list[Path]:
+    """One file of the requests and one for each view, row by row beside each other.
+
+    Only the requests' entities and times stay in memory, and one view at a time.
+    """
+    events = read_events(project, tables, columns_needed(project))
     refuse_leaks(project, events)
     frame = labelled_requests(project, events)
+    del events
     with computed("features.request"):
         frame = frame.with_columns(request_features(project, frame))
+    sides = [_side(frame, parts / "requests.parquet")]
+    entities = [column for view in project.features.views.values() for column in view.entity]
+    asked = frame.select("prediction_time", *dict.fromkeys(entities))
+    del frame
     for done, (name, view) in enumerate(project.features.views.items()):
         progress.check()
         progress.step(done, len(project.features.views) + 1, f"Feature view {name}")
         with computed(f"features.views.{name}"):
-            values = view_values(name, view, tables[view.table]).collect()
-            frame = frame.hstack(look_up(frame, values, name, view, "prediction_time"))
-    frame = frame.select(*RESERVED, *raw_fields(project), *_new_features(project))
-    _write(frame, out)
-    progress.step(1, 1, f"{frame.height:,} rows written")
-    return _summary(project, frame, out)
+            values = values_by_time(name, view, tables[view.table])
+            sides.append(_side(look_up(asked, values, name, view, "prediction_time"), parts / f"{name}.parquet"))
+    return sides
 
 
-def read_events(project: Project, tables: dict[str, Path]) -> pl.DataFrame:
-    """The events table, sorted by prediction time and key.
+def _side(frame: pl.DataFrame, file: Path) -> Path:
+    frame.write_parquet(file, compression="lz4", row_group_size=ROW_GROUP)
+    return file
+
+
+def _join_sides(project: Project, sides: list[Path], out: Path) -> None:
+    """Stream the sides into one file, whole or not at all."""
+    part = out.with_name(out.name + ".part")
+    whole = pl.concat([pl.scan_parquet(side) for side in sides], how="horizontal")
+    chosen = whole.select(*RESERVED, *raw_fields(project), *_new_features(project))
+    chosen.sink_parquet(part, compression="zstd", compression_level=3, row_group_size=ROW_GROUP, maintain_order=True)
+    part.replace(out)
+
+
+def columns_needed(project: Project) -> list[str]:
+    """The columns of the events table that requests, labels and the checks of availability read."""
+    events = project.events
+    needed = [*events.key, events.time, events.prediction_time, project.label.known_at]
+    needed += [column for column, _ in request_reads(project)]
+    needed += columns_read(project.label.expression, "label.expression")
+    needed += [known for known in events.available.values() if known != "always"]
+    return list(dict.fromkeys(needed))
+
+
+def read_events(project: Project, tables: dict[str, Path], columns: list[str] | None = None) -> pl.DataFrame:
+    """The events table (some ``columns`` of it, or all), sorted by prediction time and key.
 
     Raises:
         InputError: when tables or columns are missing, names collide, or a prediction time is null.
@@ -60,17 +107,14 @@ def read_events(project: Project, tables: dict[str, Path]) -> pl.DataFrame:
     _require_tables(project, tables)
     lazy = pl.scan_parquet(tables[project.events.table])
     have = lazy.collect_schema().names()
-    needed = [*project.events.key, project.events.time, project.events.prediction_time, project.label.known_at]
-    needed += [column for column, _ in request_reads(project)]
-    needed += columns_read(project.label.expression, "label.expression")
-    needed += [known for known in project.events.available.values() if known != "always"]
     problems = [
         Problem(f"Table {project.events.table!r} has no column {column!r}", where="events")
-        for column in dict.fromkeys(needed)
+        for column in columns_needed(project)
         if column not in have
     ]
     if problems:
         raise InputError("The project does not fit its events table", problems=problems)
+    lazy = lazy if columns is None else lazy.select(columns)
     events = lazy.sort(project.events.prediction_time, *project.events.key, maintain_order=True).collect()
     missing = events[project.events.prediction_time].null_count()
     if missing:
@@ -190,24 +234,19 @@ def _require_tables(project: Project, tables: dict[str, Path]) -> None:
         raise InputError("Tables are missing", problems=problems)
 
 
-def _write(frame: pl.DataFrame, out: Path) -> None:
-    part = out.with_name(out.name + ".part")
-    frame.write_parquet(part, compression="zstd", compression_level=3, row_group_size=65_536)
-    part.replace(out)
-
-
-def _summary(project: Project, frame: pl.DataFrame, out: Path) -> TrainingSetResult:
+def _summary(project: Project, out: Path) -> TrainingSetResult:
     features = feature_names(project)
-    nulls = frame.select(pl.col(features).null_count()).row(0)
-    whole = labelled_by_period(project, frame)
+    written = pl.scan_parquet(out)
+    nulls = written.select(pl.col(features).null_count()).collect().row(0)
+    frame = written.select("split", "label", "prediction_time").collect()
     return TrainingSetResult(
         rows=frame.height,
         digest=digest_file(out),
-        columns=frame.columns,
+        columns=written.collect_schema().names(),
         fields=raw_fields(project),
         features=features,
         splits=split_counts(frame),
-        purged=whole,
+        purged=labelled_by_period(project, frame),
         fill=[
             FeatureFill(name=name, nulls=count, share=count / max(frame.height, 1))
             for name, count in zip(features, nulls, strict=True)

@@ -7,10 +7,11 @@ depended on what was known only later, and nothing of it is kept.
 
 from __future__ import annotations
 
+import importlib.util
 import traceback
 from collections.abc import Callable, Mapping
+from importlib.abc import SourceLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import polars as pl
@@ -64,13 +65,33 @@ def python_table(
     return rows
 
 
+class _Verified(SourceLoader):
+    """Imports a module from the very bytes that were digested, not from what the file holds by now."""
+
+    def __init__(self, name: str, file: str, text: bytes) -> None:
+        self.name, self._file, self._text = name, file, text
+
+    def get_filename(self, fullname: str) -> str:  # noqa: ARG002 - the one module it knows
+        """The file's name, as errors show it."""
+        return self._file
+
+    def get_data(self, path: str) -> bytes:
+        """The bytes of the source. No compiled form of it is looked for."""
+        if path != self._file:
+            raise FileNotFoundError(path)
+        return self._text
+
+
 def _load(name: str, spec: PythonTable, text: bytes) -> Callable[..., Any]:
     """The function. The file may import what is installed; it does not see its neighbours, which have no digest."""
     file, _, wanted = spec.function.partition(":")
-    module = ModuleType(f"plimsoll_project_{name}")
+    loader = _Verified(f"plimsoll_project_{name}", file, text)
+    made = importlib.util.spec_from_loader(loader.name, loader)
+    assert made is not None
+    module = importlib.util.module_from_spec(made)
     try:
-        exec(compile(text, file, "exec"), module.__dict__)
-    except Exception as error:
+        loader.exec_module(module)
+    except Exception as error:  # whatever the project's own code does wrong is told as its fault
         raise _failed(name, spec, error) from error
     function: Callable[..., Any] = getattr(module, wanted)
     return function
