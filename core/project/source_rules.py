@@ -62,6 +62,9 @@ def _fields(doc: Document, path: Path_, kind: str) -> Problems:
         common = ("kind", "description") if kind == "files" else _COMMON
         if field in Source.model_fields and field not in (*common, *_TAKES[kind]):
             yield doc.problem((*path, field), f"{title} is {kind}, so {field} means nothing", remedy="Remove it")
+    pattern = doc.at(*path, "pattern")
+    if isinstance(pattern, str) and (not pattern or pattern.startswith("/") or ".." in pattern.split("/")):
+        yield doc.problem((*path, "pattern"), f"{title} looks outside its folder", "names inside it, such as *.csv")
     if kind == "sql" and bool(doc.text(*path, "table")) == bool(doc.text(*path, "query")):
         yield doc.problem(path, f"{title} needs a table or a query", "one of the two")
     secret = doc.text(*path, "secret")

@@ -146,6 +146,16 @@ def test_new_rows_each_once_with_ties_at_the_edge(shop: Shop) -> None:
     assert shop.take(**settings).unchanged
 
 
+def test_ids_beyond_what_json_counts(shop: Shop) -> None:
+    create(shop)
+    big = 2**62
+    shop.run(rows=[(big + n, 0.5, "x", "2024-01-01T00:00:00Z") for n in range(5)])
+    shop.take(watermark="id")
+    shop.run(rows=[(big + n, 0.5, "x", "2024-01-01T00:00:00Z") for n in range(5, 8)])
+    assert shop.take(watermark="id").rows_new == 3
+    assert shop.table()["id"].to_list() == [big + n for n in range(8)]
+
+
 def test_by_a_time_and_with_updates_by_key(shop: Shop) -> None:
     create(shop)
     shop.run(rows=[(n, 0.5, "old", f"2024-01-01T00:{n:02d}:00Z") for n in range(10)])

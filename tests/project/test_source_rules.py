@@ -55,6 +55,7 @@ def test_sound_sources(source: str) -> None:
         ("{kind: folder}", "The source 'events' has no path", "Add path here"),
         ("{kind: sql, table: a}", "The source 'events' has no url", "Add url here"),
         ("{kind: stream, url: 'redis://localhost'}", "The source 'events' has no stream", "Add stream here"),
+        ("{kind: folder, path: in, pattern: ../*}", "The source 'events' looks outside its folder", ""),
         ("{path: a.csv, watermark: id}", "The source 'events' is csv, so watermark means nothing", "Remove it"),
         ("{path: a.csv, on_conflict: update}", "The source 'events' is csv, so on_conflict means nothing", "Remove it"),
         ("{kind: sql, url: 'sqlite:a.db'}", "The source 'events' needs a table or a query", ""),

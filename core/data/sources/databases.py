@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from core.data.paths import resolve_path
 from core.data.sources.growing import Task
@@ -95,9 +96,11 @@ class DuckFile:
 
     def batches(self, query: str, values: list[Any]) -> Iterator[list[Row]]:
         """The query's rows."""
-        cursor = self._connection.execute(query, values)
-        while rows := cursor.fetchmany(BATCH):
-            yield rows
+        for batch in self._connection.execute(query, values).to_arrow_reader(BATCH):
+            frame = pl.from_arrow(batch)  # the driver's own rows need a package for zones of time
+            assert isinstance(frame, pl.DataFrame)
+            if frame.height:
+                yield frame.rows()
 
 
 @contextmanager

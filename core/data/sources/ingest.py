@@ -64,19 +64,26 @@ def _of_kind(task: Task, files: Mapping[str, str] | None) -> Ingested:
     kind = task.source.kind
     if kind == "folder":
         return ingest_folder(task, files)
-    if kind == "sql":
-        from core.data.sources.databases import opened
-        from core.data.sources.sql import ingest_sql
+    try:
+        if kind == "sql":
+            from core.data.sources.databases import opened
+            from core.data.sources.sql import ingest_sql
 
-        return ingest_sql(task, opened(task))
-    if kind == "http":
-        from core.data.sources.download import ingest_http
+            return ingest_sql(task, opened(task))
+        if kind == "http":
+            from core.data.sources.download import ingest_http
 
-        return ingest_http(task)
-    if kind == "stream":
-        from core.data.sources.stream import ingest_stream
+            return ingest_http(task)
+        if kind == "stream":
+            from core.data.sources.stream import ingest_stream
 
-        return ingest_stream(task)
+            return ingest_stream(task)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"The source {task.name} needs the package {error.name}, which is not installed here",
+            where=f"sources.{task.name}",
+            remedy="Install Plimsoll with its extra `scale`.",
+        ) from error
     return ingest_file(task, resolve_path(task.source.path, task.project_dir))
 
 

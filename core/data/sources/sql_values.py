@@ -9,9 +9,11 @@ from typing import Any
 
 import polars as pl
 
+from core.data.sources.raw import readable
 from core.kernel.errors import InputError
 
 Row = tuple[Any, ...]
+_EXACT = 2**53  # JSON's numbers are exact up to here
 
 
 def mark_of(value: Any) -> dict[str, Any]:
@@ -22,6 +24,8 @@ def mark_of(value: Any) -> dict[str, Any]:
         return {"type": "date", "value": value.isoformat()}
     if isinstance(value, Decimal):
         return {"type": "decimal", "value": str(value)}
+    if isinstance(value, int) and abs(value) > _EXACT:
+        return {"type": "long", "value": str(value)}
     return {"type": type(value).__name__, "value": value}
 
 
@@ -30,6 +34,7 @@ def value_of(mark: Mapping[str, Any]) -> Any:
     if "value" not in mark:
         return None
     read: dict[str, Callable[[str], Any]] = {
+        "long": int,
         "time": datetime.fromisoformat,
         "date": date.fromisoformat,
         "decimal": Decimal,
@@ -40,7 +45,8 @@ def value_of(mark: Mapping[str, Any]) -> Any:
 def table_of(names: list[str], rows: list[Row], where: str) -> pl.DataFrame:
     """Rows of a driver as columns: whole numbers, numbers, truths, times, days or texts."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return pl.DataFrame([_column(name, list(values), where) for name, values in zip(names, columns, strict=True)])
+    with readable(where, "a table"):
+        return pl.DataFrame([_column(name, list(values), where) for name, values in zip(names, columns, strict=True)])
 
 
 def _column(name: str, values: list[Any], where: str) -> pl.Series:
