@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from core.blobs.store import BlobStore
 from core.data.parts import SMALL, cut_table
 from core.data.restoring import restore_table
 from core.data.tables import build_table
-from core.kernel.digests import digest_table
+from core.kernel.digests import digest_bytes, digest_table
 from core.kernel.errors import Cancelled, SystemFault
 from core.kernel.progress import Silent
 from core.project.schema import Table
@@ -178,3 +179,41 @@ def test_a_cut_that_is_cancelled_leaves_no_manifest(blobs: BlobStore, tmp_path: 
         cut_table(tmp_path, stop)
     assert not (tmp_path / "parts.json").exists()
     assert blobs.manifest(blobs.put_table(tmp_path)) is None
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from core.blobs.store import BlobStore
+left = [int(sys.argv[2])]
+real = Path.replace
+def replace(self, target):
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left[0] -= 1
+    return real(self, target)
+Path.replace = replace
+root = Path(sys.argv[1])
+BlobStore(root / "blobs").put_table(root / "job")
+"""
+
+
+@pytest.mark.parametrize("renames", [0, 1, 4])
+def test_a_kill_while_a_table_is_stored_leaves_whole_blobs_and_is_made_good(
+    blobs: BlobStore, tmp_path: Path, renames: int
+) -> None:
+    frame = made_up(60_000, 6)
+    job = tmp_path / "job"
+    job.mkdir()
+    frame.write_parquet(job / "table.parquet")
+    manifest = cut_table(job, Silent())
+    assert manifest is not None
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(renames)], timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    blobs.sweep()
+    assert blobs.damaged(Silent()) == []
+    assert (renames > 1) <= len(list(blobs.names())) <= renames  # a folder that was not there costs one more
+    cut_table(job, Silent())  # the next owner runs the job again
+    digest = blobs.put_table(job)
+    assert digest == digest_bytes(manifest.canonical())
+    assert pl.read_parquet(blobs.path(digest)).equals(frame)

@@ -30,7 +30,9 @@ def files_step(name: str) -> Step:
             "name": name,
             "root": str(root),
             "listing": listing.digest,
-            "taken": listing.taken_ns if listing.racy else 0,  # its status does not speak for its content: look again
+            "taken": str(listing.taken_ns)
+            if listing.racy
+            else "",  # its status does not speak for its content: look again
             NOTED: {
                 "blobs": str(planner.workspace.blobs.root),
                 "before": before.blob if before is not None else "",

@@ -1,0 +1,251 @@
+"""Snapshots against the bare work: hashing (BLAKE3), copying, scanning; and what each of them stores anew.
+
+Run it as ``python tests/benchmarks/snapshots.py [MIB] [FILES]``: MiB of the large file (1024 if absent) and how many
+small files (10,000). CPU seconds of the process with the system's share, the best of rounds that alternate between
+ours and the floor. Everything lies in a temporary folder that is gone afterwards.
+
+With the environment variable ``DVC`` naming a ``dvc`` command, ``dvc add`` of the same file is timed beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.blobs.manifest import FilesManifest
+from core.blobs.store import BlobStore
+from core.data.files import list_files, snapshot_files
+from core.data.parts import cut_table
+from core.kernel.digests import digest_file
+from core.kernel.progress import Silent
+
+ROUNDS = 3
+
+
+def cpu() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    own, other = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + other.ru_utime + other.ru_stime
+
+
+def timed(work: Callable[[], object]) -> float:
+    """CPU seconds of one run."""
+    start = cpu()
+    work()
+    return cpu() - start
+
+
+def side_by_side(ours: Callable[[], object], floor: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float]:
+    """Least CPU seconds of each, run in turns."""
+    pairs = [(timed(floor), timed(ours)) for _ in range(rounds)]
+    return min(pair[1] for pair in pairs), min(pair[0] for pair in pairs)
+
+
+def say(what: str, ours: float, floor: float, target: float, more: str = "") -> None:
+    """One line of the table."""
+    print(
+        f"{what}: {ours:.2f} against {floor:.2f} CPU s, ratio {ours / floor:.2f} (at most {target}){more}", flush=True
+    )
+
+
+class Shelf:
+    """A blob store in an empty folder, with the folder of a job."""
+
+    def __init__(self, root: Path) -> None:
+        shutil.rmtree(root, ignore_errors=True)
+        self.job = root / "job"
+        self.job.mkdir(parents=True)
+        self.blobs = BlobStore(root / "blobs")
+
+    def stored(self) -> int:
+        """Bytes of all blobs."""
+        return sum(path.stat().st_size for path in self.blobs.root.glob("??/*"))
+
+    def keep(self, file: Path, before: FilesManifest | None = None) -> FilesManifest:
+        """A snapshot of a file, as a job takes it and its commit keeps it."""
+        made, _ = snapshot_files(list_files(file), self.job, self.blobs, Silent(), before=before)
+        self.blobs.adopt_all(self.job / "chunks")
+        self.blobs.put_bytes(made.canonical())
+        return made
+
+    def keep_table(self) -> int:
+        """A snapshot of the job's table; returns the bytes that were new."""
+        before = self.stored()
+        cut_table(self.job, Silent())
+        self.blobs.put_table(self.job)
+        return self.stored() - before
+
+
+def store_whole(file: Path, out: Path) -> None:
+    """The floor of a first snapshot: hash the file, copy it, bring the copy to the disk."""
+    digest_file(file)
+    shutil.copyfile(file, out)
+    with out.open("rb+") as copy:
+        os.fsync(copy.fileno())
+    out.unlink()
+
+
+def large_file(root: Path, mebibytes: int) -> None:
+    """A first snapshot, then one after each kind of change."""
+    file, size = root / "large.bin", mebibytes << 20
+    rng = np.random.default_rng(7)
+    with file.open("wb") as out:
+        for _ in range(mebibytes):
+            out.write(rng.bytes(1 << 20))
+    ours, floor = side_by_side(
+        lambda: Shelf(root / "shelf").keep(file), lambda: store_whole(file, root / "copy"), rounds=2
+    )
+    say(f"first snapshot of {mebibytes} MiB / hash and copy", ours, floor, 1.5)
+    if os.environ.get("DVC"):
+        peer(root, file, floor)
+    shelf = Shelf(root / "shelf")
+    first = shelf.keep(file)
+    more = rng.bytes(size // 100)
+    data = file.read_bytes()
+    half = size // 2
+    for change, parts in {
+        "edit in place": (data[:half], more, data[half + len(more) :]),
+        "append": (data, more),
+        "removal": (data[:half], data[half + len(more) :]),
+        "insertion": (data[:half], more, data[half:]),
+    }.items():
+        with file.open("wb") as out:
+            out.writelines(parts)
+        before = shelf.stored()
+        ours = timed(lambda: shelf.keep(file, first))
+        new = shelf.stored() - before
+        again, floor = side_by_side(lambda: shelf.keep(file, first), lambda: digest_file(file))
+        say(
+            f"{change} of 1 % / hash again",
+            max(ours, again),
+            floor,
+            2,
+            f"; {100 * new / size:.2f} % new bytes (under 2)",
+        )
+    shutil.rmtree(root / "shelf")
+    file.unlink()
+
+
+def peer(root: Path, file: Path, floor: float) -> None:
+    """``dvc add`` with copies of the same file."""
+    folder = root / "dvc"
+    folder.mkdir()
+    (folder / file.name).hardlink_to(file)
+    command = os.environ["DVC"]
+    quiet = {"cwd": folder, "check": True, "capture_output": True}
+    subprocess.run([command, "init", "--no-scm"], **quiet)
+    subprocess.run([command, "config", "cache.type", "copy"], **quiet)
+    say("dvc add / hash and copy", timed(lambda: subprocess.run([command, "add", file.name], **quiet)), floor, 1.5)
+    shutil.rmtree(folder)
+
+
+def table(rows: int) -> pl.DataFrame:
+    """20 columns of numbers, texts and times, some of them nearly random."""
+    rng = np.random.default_rng(9)
+    columns: dict[str, object] = {f"x{number}": rng.normal(size=rows).round(4) for number in range(10)}
+    columns |= {f"n{number}": rng.integers(0, 10 ** (number + 1), rows) for number in range(6)}
+    columns |= {
+        f"t{number}": rng.choice([f"word {one}" for one in range(40 * (number + 1))], rows) for number in range(3)
+    }
+    columns["at"] = np.arange(rows) * 60_000_000
+    return pl.DataFrame(columns).with_columns(pl.col("at").cast(pl.Datetime("us", "UTC")))
+
+
+def tables(root: Path, mebibytes: int) -> None:
+    """What 1 % of new rows in the middle costs: as parts of a table, and as a file that pyarrow cut by content."""
+    rows = max(50_000, mebibytes * 2_000)
+    frame = table(rows)
+    more = frame[: rows // 100].with_columns(pl.col("x0") + 1)
+    changed = pl.concat([frame[: rows // 2], more, frame[rows // 2 :]])
+    shelf = Shelf(root / "shelf")
+    sizes = []
+    for version in (frame, changed):
+        version.write_parquet(shelf.job / "table.parquet", compression="zstd", compression_level=3)
+        sizes.append(shelf.keep_table())
+    whole = (shelf.job / "table.parquet").stat().st_size
+    print(f"table of {rows:,} rows, {whole >> 20} MiB: parts take {sizes[0] / whole:.2f} of one file")
+    print(f"1 % of rows inserted, as parts: {100 * sizes[1] / sizes[0]:.2f} % new bytes (under 8)")
+    for name, cut in {
+        "chunks of 32 to 128 KiB": {"min_chunk_size": 32 << 10, "max_chunk_size": 128 << 10, "norm_level": 1},
+        "fixed pages": False,
+    }.items():
+        shelf = Shelf(root / "shelf")
+        sizes = []
+        for version in (frame, changed):
+            arrow: pa.Table = version.to_arrow()
+            pq.write_table(arrow, root / "file.parquet", compression="zstd", use_content_defined_chunking=cut)
+            before = shelf.stored()
+            shelf.keep(root / "file.parquet")
+            sizes.append(shelf.stored() - before)
+        print(f"1 % of rows inserted, as a file of {name}: {100 * sizes[1] / sizes[0]:.2f} % new bytes", flush=True)
+    shutil.rmtree(root / "shelf")
+
+
+def small_files(root: Path, count: int) -> None:
+    """Unchanged files are recognised by their status."""
+    folder = root / "small"
+    for number in range(count):
+        file = folder / f"{number % 100:02}" / f"{number}.bin"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(number.to_bytes(8, "little") * 40)
+        os.utime(file, (time.time() - 3600,) * 2)
+    shelf = Shelf(root / "shelf")
+    listing = list_files(folder)
+    key = listing.digest
+    made, _ = snapshot_files(listing, shelf.job, shelf.blobs, Silent())
+    shelf.blobs.adopt_all(shelf.job / "chunks")
+
+    def recognise() -> None:
+        now = list_files(folder)
+        assert now.digest == key  # this is all that a walk does: the step's key is the same
+
+    def look_again() -> None:
+        again, result = snapshot_files(list_files(folder), shelf.job, shelf.blobs, Silent(), before=made, known=listing)
+        assert again == made
+        assert result.looked_at == 0
+
+    ours, floor = side_by_side(recognise, lambda: scan(str(folder)), rounds=15)
+    say(f"{count:,} small files unchanged / bare scan", ours, floor, 2)
+    ours, floor = side_by_side(look_again, lambda: scan(str(folder)), rounds=15)
+    say("the same when the snapshot is made again from the last one", ours, floor, 2)
+
+
+def scan(folder: str) -> int:
+    """The status of every file below a folder."""
+    found = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found += scan(entry.path)
+            else:
+                found += entry.stat(follow_symlinks=False).st_size
+    return found
+
+
+def main() -> None:
+    """Run all three."""
+    mebibytes = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        small_files(root, count)
+        tables(root, mebibytes)
+        large_file(root, mebibytes)
+
+
+if __name__ == "__main__":
+    main()
