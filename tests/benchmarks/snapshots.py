@@ -106,22 +106,23 @@ def large_file(root: Path, mebibytes: int) -> None:
     with file.open("wb") as out:
         for _ in range(mebibytes):
             out.write(rng.bytes(1 << 20))
-    ours, floor = side_by_side(
-        lambda: Shelf(root / "shelf").keep(file), lambda: store_whole(file, root / "copy"), rounds=2
-    )
+    shelves = [Shelf(root / f"shelf{number}") for number in range(ROUNDS)]
+    ours, floor = side_by_side(lambda: shelves.pop().keep(file), lambda: store_whole(file, root / "copy"))
+    for number in range(ROUNDS):
+        shutil.rmtree(root / f"shelf{number}")
     say(f"first snapshot of {mebibytes} MiB / hash and copy", ours, floor, 1.5)
     if os.environ.get("DVC"):
         peer(root, file, floor)
     shelf = Shelf(root / "shelf")
     first = shelf.keep(file)
-    more = rng.bytes(size // 100)
+    edited, appended, inserted = (rng.bytes(size // 100) for _ in range(3))
     data = file.read_bytes()
     half = size // 2
     for change, parts in {
-        "edit in place": (data[:half], more, data[half + len(more) :]),
-        "append": (data, more),
-        "removal": (data[:half], data[half + len(more) :]),
-        "insertion": (data[:half], more, data[half:]),
+        "edit in place": (data[:half], edited, data[half + len(edited) :]),
+        "append": (data, appended),
+        "removal": (data[:half], data[half + len(edited) :]),
+        "insertion": (data[:half], inserted, data[half:]),
     }.items():
         with file.open("wb") as out:
             out.writelines(parts)
