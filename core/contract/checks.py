@@ -32,6 +32,7 @@ def run_checks(
     past: Past | None = None,
     key: Sequence[str] = (),
     personal: Sequence[str] = (),
+    masked: Sequence[str] = (),
     now: datetime | None = None,
     examples: int = LIMIT,
     pause: Pause = lambda: None,
@@ -44,6 +45,7 @@ def run_checks(
     others that ``references`` may name, ``past`` what earlier snapshots say; a check that needs
     what is not given is skipped and says so. A lazy frame is streamed, never held whole. Examples
     (at most 100) show ``key`` and the checked columns, with the ``personal`` ones masked.
+    ``masked`` columns hold a mask already, so checks that read their values are skipped.
     ``pause`` is called between scans and may raise.
 
     Raises:
@@ -51,7 +53,7 @@ def run_checks(
     """
     lazy = frame.lazy()
     schema = lazy.collect_schema()
-    rules = compile_all(checks, Bound(lazy, schema, None if tables is None else dict(tables), past))
+    rules = compile_all(checks, Bound(lazy, schema, None if tables is None else dict(tables), past, frozenset(masked)))
     source = Table(lazy, "streaming" if isinstance(frame, pl.LazyFrame) else "in-memory", pause)
     measured = measure(source, rules)
     at, hidden = now or SystemClock().now(), frozenset(personal)

@@ -51,11 +51,19 @@ def compile_check(check: Check, on: Bound) -> Rule:
     missing = [column for column in used if column not in on.schema]
     if missing:
         return replace(rule, expected="columns " + ", ".join(used), settled=absent(missing))
+    if _masked(check, [*roots(scope), *roots(expr)], on):
+        return replace(rule, skipped="personal values are masked here")
     shown = [column for column in used if column not in roots(scope)] or used
     rule = replace(rule, scope=scope.fill_null(False), shown=shown)
     if check.where and (odd := not_boolean(on.frame, scope)):
         return replace(rule, expected="a condition that is true or false", settled=(odd, 1))
     return _COMPILERS[check.kind](rule)
+
+
+def _masked(check: Check, conditions: list[str], on: Bound) -> bool:
+    """Whether it reads values that are masked; that there is one can still be asked."""
+    reads = [] if check.kind in ("not_null", "null") else check.columns
+    return not on.masked.isdisjoint([*reads, *check.by, *conditions])
 
 
 def _columns(rule: Rule) -> Rule:

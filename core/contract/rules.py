@@ -55,12 +55,16 @@ Plan = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 @dataclass(frozen=True)
 class Bound:
-    """What a check is compiled against. ``tables`` is none where other tables are not at hand."""
+    """What a check is compiled against. ``tables`` is none where other tables are not at hand.
+
+    ``masked`` are columns that hold a mask instead of their values.
+    """
 
     frame: pl.LazyFrame
     schema: pl.Schema
     tables: Tables | None
     past: Past | None = None
+    masked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

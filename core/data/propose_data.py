@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 import polars as pl
 
+from core.contract.expressions import parse_expression, roots
 from core.contract.rules import type_class
 from core.contract.schema import Check
 from core.data.propose import Proposal, from_profile
+from core.kernel.errors import InputError
 from core.measures.records import ColumnProfile, TableProfile
 
 _ENOUGH_ROWS = 200  # fewer rows hold too many things by accident
@@ -157,7 +159,8 @@ def _comparable(a: ColumnProfile, b: ColumnProfile) -> bool:
 
 
 def _sums(frame: pl.LazyFrame, profile: TableProfile) -> list[Proposal]:
-    numbers = [c for c in profile.columns if "Int" in c.type and (c.distinct or 0) >= 20 and c.nulls == 0][:12]
+    able = [column for column in profile.columns if "Int" in column.type and column.name.isidentifier()]
+    numbers = [column for column in able if (column.distinct or 0) >= 20 and column.nulls == 0][:12]
     tests = {
         f"{a.name} + {b.name} = {c.name}": pl.col(a.name) + pl.col(b.name) == pl.col(c.name)
         for a, b in itertools.combinations(numbers, 2)
@@ -173,7 +176,17 @@ def _sums(frame: pl.LazyFrame, profile: TableProfile) -> list[Proposal]:
 
 
 def _quoted(text: str) -> str:
-    return " ".join(word if word in "+=" or word.isidentifier() else f'"{word}"' for word in text.split(" "))
+    """Names in quotes where SQL would read them otherwise."""
+    names = [word for word in text.split(" ") if word not in ("+", "=")]
+    return text if _reads(text, names) else '"{}" + "{}" = "{}"'.format(*names)
+
+
+def _reads(text: str, names: list[str]) -> bool:
+    """Whether SQL sees just these names in a text; a word of its own, such as order, it does not."""
+    try:
+        return set(roots(parse_expression(text, who="A sum"))) == set(names)
+    except InputError:
+        return False
 
 
 def _references(frame: pl.LazyFrame, profile: TableProfile, others: Mapping[str, Other]) -> list[Proposal]:

@@ -135,7 +135,13 @@ def data_health(
     """Contract checks on the fields, nulls, drift of the features, and columns that look broken."""
     fields, undecodable = fields_of(window, contract)
     checks = run_checks(
-        fields, contract.checks, table=contract.model, key=contract.key, personal=contract.personal, now=now
+        fields,
+        contract.checks,
+        table=contract.model,
+        key=contract.key,
+        personal=contract.personal,
+        masked=contract.personal,
+        now=now,
     )
     accepted = window.filter(pl.col("status") != "rejected")
     features = features_of(accepted, contract)
