@@ -31,7 +31,7 @@ CONTENT = "content"  # the aspect of a snapshot that says whether its content is
 KEPT_OUTPUTS = ("blob", "contract", "html", "model", "predictions", "log")
 BLOBS_OF: dict[type[Fact], Callable[[Any], list[str]]] = {
     Snapshot: lambda row: [row.blob, *([row.detail["contract"]] if "contract" in row.detail else [])],
-    Report: lambda row: [row.blob],
+    Report: lambda row: [row.blob, *([row.facts["state"]] if "state" in row.facts else [])],
     Run: lambda row: list(row.artefacts.values()),
     ModelVersion: lambda row: [row.onnx, row.contract, *row.detail["files"].values()],
     Package: lambda row: [row.blob],
