@@ -23,6 +23,7 @@ ABSTAIN = -1
 ANSWERS = 3  # abstain, 0, 1
 SMOOTH = 1.0
 INDEPENDENT = 0.01  # gap of joint answers up to which the functions are taken to err independently
+DIGITS = 39  # of base 3 in 63 bits
 ROUNDS = 500
 CLOSE = 1e-7
 
@@ -111,8 +112,8 @@ def fit_label_model(votes: Votes, *, balance: float | None = None) -> LabelModel
         raise InputError("Fewer than three labelling functions vote", remedy="Write functions that cover more rows")
     if balance is not None and not 0 < balance < 1:
         raise InputError("The balance lies between 0 and 1", detail=f"{balance:g}")
-    patterns, counts = np.unique(votes, axis=0, return_counts=True)
-    weight = counts.astype(np.float64)
+    patterns, place = _patterns(votes)
+    weight = np.bincount(place).astype(np.float64)
     free = _fit(patterns, weight, balance, anchor=0.0)
     return free if free.dependence <= INDEPENDENT else _fit(patterns, weight, balance, anchor=1.0)
 
@@ -147,11 +148,23 @@ def _fit(patterns: Votes, weight: Floats, balance: float | None, anchor: float) 
 def probabilities(model: LabelModel, votes: Votes) -> Floats:
     """Chance of class 1 for each row (n,) by Bayes' rule; NaN where nobody votes."""
     _require(votes)
-    patterns, place = np.unique(votes, axis=0, return_inverse=True)
+    patterns, place = _patterns(votes)
     chance = _chance(patterns, np.asarray(model.answers), model.balance)
     chance[(patterns == ABSTAIN).all(axis=1)] = np.nan
-    out: Floats = chance[place.reshape(-1)]
+    out: Floats = chance[place]
     return out
+
+
+def _patterns(votes: Votes) -> tuple[Votes, npt.NDArray[np.intp]]:
+    """The distinct rows, and which of them each row is. Up to 39 votes are read as the digits of one number."""
+    if votes.shape[1] > DIGITS:
+        rows, place = np.unique(votes, axis=0, return_inverse=True)
+        return rows, place.reshape(-1)
+    number = np.zeros(len(votes), dtype=np.int64)
+    for column in votes.T:
+        number = number * ANSWERS + (column + 1)
+    _, first, place = np.unique(number, return_index=True, return_inverse=True)
+    return votes[first], place
 
 
 def _answers(patterns: Votes, weight: Floats, chance: Floats) -> Floats:

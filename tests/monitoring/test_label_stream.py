@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zipfile
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,8 +73,6 @@ def flights() -> pl.DataFrame:
     assert spec is not None
     assert spec.submodule_search_locations
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    import zipfile
-
     with zipfile.ZipFile(folder / "flights.csv.zip") as packed:
         frame = pl.read_csv(packed.read(packed.namelist()[0]), null_values=["NA", ""])
     frame = frame.unique(["time_hour", "carrier", "flight"], keep="first", maintain_order=True)
@@ -147,3 +147,31 @@ def test_functions_that_say_nonsense_are_all_named(flights: pl.DataFrame) -> Non
     with pytest.raises(InputError) as caught:
         weak_labels(flights.head(100), labelling, KEY, None, Silent())
     assert [problem.where.rsplit(".", 1)[-1] for problem in caught.value.problems] == ["two", "absent", "text"]
+
+
+def test_weak_labels_of_phishing_pages_beat_the_majority() -> None:
+    """Rules that look at different things; without the truth and without the balance."""
+    spec = find_spec("river")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    packed = Path(spec.submodule_search_locations[0]) / "datasets/phishing.csv.gz"
+    frame = pl.read_csv(gzip.decompress(packed.read_bytes())).with_row_index("page")
+    names = [
+        "empty_server_form_handler",
+        "popup_window",
+        "https",
+        "request_from_other_domain",
+        "anchor_from_other_domain",
+    ]
+    functions = {name: f"CASE WHEN {name} < 0.5 THEN 1 WHEN {name} > 0.5 THEN 0 END" for name in names}
+    functions["long_url"] = "CASE WHEN long_url < 0.5 THEN 1 END"
+    functions["empty_server_form_handler"] = "CASE WHEN empty_server_form_handler < 0.5 THEN 1 ELSE 0 END"
+    labelling = Labelling.read({"functions": {name: {"expression": text} for name, text in functions.items()}})
+    _, report = weak_labels(frame, labelling, ["page"], frame["is_phishing"], Silent())
+    assert report.model is not None
+    assert report.majority is not None
+    assert report.anchored
+    assert report.model.auc > report.majority.auc + 0.005
+    assert report.model.accuracy > report.majority.accuracy
+    assert report.model.brier < report.majority.brier
+    assert report.balance == pytest.approx(0.438, abs=0.05)
