@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sqlmodel import Session, col, select
 
 from core.kernel.clock import parse_utc, utc_text
 from core.kernel.durations import parse_duration
+from core.kernel.errors import InputError
 from core.kernel.records import Record
 from core.project.schema import Project
 from core.store.tables import Report
@@ -83,3 +84,17 @@ def _state(newest: datetime, target: str | None, at: datetime) -> tuple[State, s
         return "no target", None
     due = newest + timedelta(seconds=parse_duration(target))
     return ("stale", utc_text(due)) if at > due else ("fresh", None)
+
+
+def instant(text: str) -> datetime:
+    """An instant as people write it; without an offset it is UTC.
+
+    Raises:
+        InputError: when it is none.
+    """
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        remedy = "Write it like 2013-07-01 or 2013-07-01T06:00:00Z"
+        raise InputError(f"{text!r} is not an instant", remedy=remedy) from error
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

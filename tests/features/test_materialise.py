@@ -15,8 +15,8 @@ import pytest
 
 from core.features.asof import look_up, max_age_s
 from core.features.definitions import definition_of
-from core.features.materialise import MaterialisedView, bring_to
-from core.features.online import newest_at, store_rows, write_view_values
+from core.features.materialise import MaterialisedView, bring_to, mark_reached
+from core.features.online import newest_at, store_rows, updates_between, write_view_values
 from core.features.views import features_of
 from core.kernel.errors import InputError
 from core.kernel.progress import Silent
@@ -104,6 +104,25 @@ def test_a_changed_definition_and_late_rows_replace_the_view_and_say_so(
             pl.read_parquet(later["weather"]), "weather", view, "at",
         )
     )  # fmt: skip
+    store.close()
+
+
+def test_updates_written_one_by_one_move_the_mark_when_it_is_said_so(
+    tmp_path: Path, flights_project: Project, values: Values
+) -> None:
+    store, view = OnlineStore(tmp_path / "f.db"), flights_project.features.views["weather"]
+    brought(store, flights_project, values, "weather", JULY)
+    end, definition = JULY + timedelta(hours=3), definition_of(flights_project, "weather")
+    news = updates_between({"weather": values["weather"]}, JULY + timedelta(seconds=1), end + timedelta(seconds=1))
+    store.upsert("weather", store_rows("weather", view, news["weather"]))
+    mark_reached(store, "weather", view, definition, values["weather"], end)
+    done = brought(store, flights_project, values, "weather", end)
+    assert (done.mode, done.rows, done.until) == ("nothing", 0, "2013-07-01T03:00:00.000000Z")
+    assert brought(store, flights_project, values, "weather", end + timedelta(hours=1)).mode == "incremental"
+    mark_reached(store, "weather", view, definition, values["weather"], JULY)
+    held = store.held()["weather"].mark
+    assert held is not None
+    assert held.until == (end + timedelta(hours=1)).timestamp(), "a mark never goes back"
     store.close()
 
 

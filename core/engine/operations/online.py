@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from pydantic import Field
 from sqlmodel import Session, col, select
 
 from core.engine.context import Context, Done
-from core.engine.freshness import Freshness, freshness_of
+from core.engine.freshness import Freshness, freshness_of, instant
 from core.engine.jobs import submit
 from core.engine.operations.data import keep_report
 from core.engine.operations.delivery import target_row
@@ -18,7 +17,7 @@ from core.engine.operations.models import find_model
 from core.engine.projects import newest_version, read_version
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.features.definitions import tables_under
-from core.kernel.clock import parse_utc, utc_text
+from core.kernel.clock import utc_text
 from core.kernel.digests import canonical_json
 from core.kernel.errors import InputError, NotFound, Problem
 from core.kernel.records import Record
@@ -69,7 +68,7 @@ def start_materialise(context: Context, request: Materialise) -> Done:
     version = newest_version(context.session)
     project = read_version(version, {})
     names = _views(project, request.view)
-    until = _instant(request.to) if request.to else context.now
+    until = instant(request.to) if request.to else context.now
     inputs, snapshots = newest_tables(context.session, project, [project.features.views[name].table for name in names])
     place = place_of(context, project, request)
     params: dict[str, Any] = {
@@ -148,7 +147,7 @@ def subject_of(project: str, view: str) -> str:
 def note_freshness(context: Context, request: CheckFreshness) -> Done:
     """Note how fresh every store's views are: a report that monitoring and alerts can read."""
     project = read_version(newest_version(context.session), {})
-    at = _instant(request.at) if request.at else context.now
+    at = instant(request.at) if request.at else context.now
     found = freshness_of(context.session, project, at)
     stale = [one for one in found if one.state == "stale"]
     body = {"at": utc_text(at), "views": [one.plain() for one in found]}
@@ -191,7 +190,7 @@ def start_parity(context: Context, request: Parity) -> Done:
         "subject": model.id,
         "name": f"{model.model} v{model.version}",
         "offline": request.offline,
-        "at": [utc_text(_instant(one)) for one in request.at],
+        "at": [utc_text(instant(one)) for one in request.at],
         "entities": request.entities,
         "place": place,
         "secrets": [place["secret"]] if place.get("secret") else [],
@@ -270,12 +269,3 @@ def _views(project: Project, name: str) -> list[str]:
     if name and name not in every:
         raise NotFound(f"There is no view {name!r}", detail="Views: " + ", ".join(every))
     return [name] if name else every
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        remedy = "Write it like 2013-07-01 or 2013-07-01T06:00:00Z"
-        raise InputError(f"{text!r} is not an instant", remedy=remedy) from error
-    return parse_utc(at.isoformat() if at.tzinfo else at.isoformat() + "+00:00")

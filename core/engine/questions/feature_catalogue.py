@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from core.engine.context import state_of
 from core.engine.feature_history import definitions_by_version, versions_of
-from core.engine.freshness import Freshness, freshness_of
+from core.engine.freshness import Freshness, freshness_of, instant
 from core.engine.operations.models import stage_of
 from core.engine.projects import newest_version, read_version
 from core.engine.registry import question
@@ -312,4 +312,4 @@ def _backfills(session: Session) -> dict[str, Any]:
 
 
 def _at(engine: Engine, text: str) -> Any:
-    return parse_utc(text) if text else engine.workspace.clock.now()
+    return instant(text) if text else engine.workspace.clock.now()

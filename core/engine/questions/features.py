@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from core.engine.feature_history import history_of, versions_of
 from core.engine.find import find
-from core.engine.freshness import freshness_of
+from core.engine.freshness import freshness_of, instant
 from core.engine.projects import newest_version, read_version
 from core.engine.questions.backfills import backfills
 from core.engine.questions.feature_catalogue import (
@@ -21,7 +21,7 @@ from core.engine.questions.feature_catalogue import (
 )
 from core.engine.registry import question
 from core.features.definitions import reads_of, tables_under
-from core.kernel.clock import parse_utc, utc_text
+from core.kernel.clock import utc_text
 from core.kernel.digests import strict_json
 from core.kernel.errors import NotFound
 from core.project.schema import FeatureView, Project
@@ -91,7 +91,7 @@ def feature_view(engine: Engine, name: str, at: str = "") -> dict[str, Any]:
         ``feature_usage``, newest first); ``history`` (each definition it has had, newest first); ``parity``
         (the newest verdict about it, or none); ``backfilled`` (as ``backfills``, newest first).
     """
-    moment = parse_utc(at) if at else engine.workspace.clock.now()
+    moment = instant(at) if at else engine.workspace.clock.now()
     with engine.workspace.database.reading() as session:
         version = newest_version(session)
         loaded = read_version(version, {})
