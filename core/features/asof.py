@@ -9,7 +9,7 @@ import polars as pl
 
 from core.features.views import features_of, values_by_time
 from core.kernel.durations import span
-from core.kernel.errors import InputError
+from core.kernel.errors import InputError, Problem
 from core.project.schema import FeatureView
 
 
@@ -55,6 +55,7 @@ def look_up(
     if not in_order:
         left = left.with_row_index("_row").sort("_at", maintain_order=True)
     right = values if isinstance(values, pl.LazyFrame) else values.lazy().sort("valid_from", maintain_order=True)
+    _require_alike(left.schema, right.collect_schema(), name, view)
     joined = left.lazy().join_asof(
         right, left_on="_at", right_on="valid_from", by=view.entity, coalesce=False, check_sortedness=False
     )
@@ -65,3 +66,18 @@ def look_up(
     if in_order:
         return joined.select(features).collect()
     return joined.sort("_row").select(features).collect()
+
+
+def _require_alike(left: pl.Schema, right: pl.Schema, name: str, view: FeatureView) -> None:
+    """Entities are looked up by equal values of one type."""
+    problems = [
+        Problem(
+            f"{column!r} is {left[column]} among the events and {right[column]} in {view.table!r}",
+            where=f"features.views.{name}.entity",
+            remedy="Cast one of them in a table under tables:, or in the source's types",
+        )
+        for column in view.entity
+        if left[column] != right[column]
+    ]
+    if problems:
+        raise InputError(f"View {name!r} cannot be looked up by its entity", problems=problems)

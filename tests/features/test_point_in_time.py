@@ -158,3 +158,12 @@ def test_empty_tables_give_nulls() -> None:
         table="t", entity=["who"], event_time="happened", windows={"n": Window(function="count", over="1h")}
     )
     assert answers(view, [], [("a", 5)]) == [{"n": None}]
+
+
+def test_an_entity_of_another_type_is_said_and_not_guessed() -> None:
+    view = FeatureView(table="t", entity=["who"], event_time="happened", columns={"x": "x"})
+    values = view_values("view", view, table_of([("a", 0, 0, 7)]).lazy()).collect()
+    rows = pl.DataFrame({"who": [1], "t": [at(5)]})
+    with pytest.raises(InputError) as caught:
+        look_up(rows, values, "view", view, "t")
+    assert caught.value.problems[0].what == "'who' is Int64 among the events and String in 't'"
