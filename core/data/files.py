@@ -24,8 +24,8 @@ from core.kernel.progress import Progress
 from core.kernel.records import Record
 
 CHUNKS, LISTING = "chunks", "listing.json"
-_LARGE = 1 << 29  # bytes: from here chunks are of about 1 MiB, below of 256 KiB
-_WINDOW = 1 << 23
+_LEAST, _USUAL, _MOST = 1 << 17, 1 << 18, 1 << 20
+_WINDOW = 1 << 22
 _RACY_NS = 2_000_000_000  # a file changed so shortly before it was seen may change again without a new time
 
 Status = tuple[int, int, int]
@@ -168,12 +168,11 @@ def _keep(file: Path, path: str, status: Status, writer: _Chunks, old: FileEntry
 
 def _cut_and_put(handle: int, total: int, writer: _Chunks, old: FileEntry | None) -> Iterator[tuple[str, int]]:
     """Digest and size of each chunk. What is hashed is what is written: bytes are read once, into one buffer."""
-    cutter = _cutter(total)
-    expected = _Expected(old if old is not None and _cutter(sum(old.sizes)) is cutter else None)
+    expected = _Expected(old)
     buffer = memoryview(bytearray(min(_WINDOW, total)))
     start = end = place = 0
     while place < total or start < end:
-        if end - start < cutter.max_size and place < total:
+        if end - start < _MOST and place < total:
             buffer[: end - start] = buffer[start:end]
             start, end = 0, end - start
             read = os.preadv(handle, [buffer[end:]], place)
@@ -183,7 +182,7 @@ def _cut_and_put(handle: int, total: int, writer: _Chunks, old: FileEntry | None
             continue
         size, digest = expected.found(buffer[start:end], place >= total)
         if not size:
-            size = _first_cut(cutter, buffer[start : min(end, start + cutter.max_size)])
+            size = _first_cut(buffer[start : min(end, start + _MOST)])
             digest = digest_bytes(buffer[start : start + size])
             writer.put(digest, buffer[start : start + size])
         expected.saw(digest)
@@ -191,16 +190,11 @@ def _cut_and_put(handle: int, total: int, writer: _Chunks, old: FileEntry | None
         start += size
 
 
-def _first_cut(cutter: pyfastcdc.FastCDC, data: memoryview) -> int:
-    return len(data) if len(data) <= cutter.min_size else int(next(iter(cutter.cut_buf(data))).length)
+def _first_cut(data: memoryview) -> int:
+    return len(data) if len(data) <= _LEAST else int(next(iter(_CDC.cut_buf(data))).length)
 
 
-def _cutter(total: int) -> pyfastcdc.FastCDC:
-    return _FINE if total < _LARGE else _COARSE
-
-
-_FINE = pyfastcdc.FastCDC(avg_size=1 << 18, min_size=1 << 17, max_size=1 << 20)
-_COARSE = pyfastcdc.FastCDC(avg_size=1 << 20, min_size=1 << 19, max_size=1 << 22)
+_CDC = pyfastcdc.FastCDC(avg_size=_USUAL, min_size=_LEAST, max_size=_MOST)
 
 
 def _read_only(name: str, flags: int) -> int:
