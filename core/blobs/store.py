@@ -27,6 +27,7 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.replaced: dict[str, str] = {}  # an erased blob to what took its place, '' for nothing (decision 0031)
         root.mkdir(parents=True, exist_ok=True)
 
     def put_bytes(self, data: bytes) -> str:
@@ -82,15 +83,38 @@ class BlobStore:
         return self._path(digest).is_file()
 
     def file(self, digest: str) -> Path:
-        """Where the bytes of that name lie, for reading.
+        """Where the bytes of that name lie, for reading; of an erased blob, those that took their place.
 
         Raises:
             NotFound: when they are not there.
         """
+        digest = self.current(digest)
         path = self._path(digest)
         if not path.is_file():
             raise NotFound("A stored file is missing", where=digest, remedy="Restore the workspace from a backup.")
         return path
+
+    def current(self, digest: str) -> str:
+        """The name itself, or that of the blob that took its place when a person was erased from it.
+
+        Raises:
+            NotFound: when nothing took its place.
+        """
+        while digest in self.replaced:
+            if not self.replaced[digest]:
+                raise NotFound(
+                    "This file held a person who was erased, and was removed",
+                    where=digest,
+                    remedy="See `plimsoll privacy erasures`; make it anew from the data as it is now.",
+                )
+            digest = self.replaced[digest]
+        return digest
+
+    def successor(self, digest: str) -> str:
+        """As :meth:`current`, and the name itself where nothing took its place."""
+        while self.replaced.get(digest):
+            digest = self.replaced[digest]
+        return digest
 
     def path(self, digest: str) -> Path:
         """Where a blob lies, for reading: its file, or the folder of a table's parts in the order of its rows.
@@ -110,10 +134,10 @@ class BlobStore:
         """Names of the blobs that hold the content: a table's parts in order, the chunks of files, or itself."""
         file = self.file(digest)
         if (table := manifest_at(file)) is not None:
-            return [part.digest for part in table.parts]
+            return [self.current(part.digest) for part in table.parts]
         if (files := files_at(file)) is not None:
-            return list(dict.fromkeys(chunk for entry in files.files for chunk in entry.chunks))
-        return [digest]
+            return list(dict.fromkeys(self.current(chunk) for entry in files.files for chunk in entry.chunks))
+        return [self.current(digest)]
 
     def size(self, digest: str) -> int:
         """Bytes of a blob, or of all parts of a table."""

@@ -10,7 +10,18 @@ import typer
 from typer.exceptions import TyperException
 
 from core.cli import output
-from core.cli.commands import data, features, governance, labels, models, monitoring, releases, secrets, workspace
+from core.cli.commands import (
+    data,
+    features,
+    governance,
+    labels,
+    models,
+    monitoring,
+    privacy,
+    releases,
+    secrets,
+    workspace,
+)
 from core.cli.session import Options
 from core.kernel.errors import Cancelled, InputError, PlimsollError, SystemFault
 
@@ -21,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Plimsoll: takes a model through its whole life and holds every release to account.",
 )
-for module in (workspace, data, secrets, features, models, releases, monitoring, labels, governance):
+for module in (workspace, data, secrets, privacy, features, models, releases, monitoring, labels, governance):
     module.register(app)
 
 

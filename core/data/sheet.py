@@ -1,11 +1,16 @@
-"""A data sheet: what a snapshot holds, in Markdown. Facts from records only, nothing guessed."""
+"""A data sheet: what a table holds, where it comes from and what it may be used for, in Markdown.
+
+Facts come from records only, nothing is guessed. What people wrote stands in quotes under its section,
+and comes from the project file or a Markdown file beside it, so that a sheet can always be made anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from core.contract.schema import CheckResult, ValidationReport
 from core.data.records import IngestResult
+from core.data.sheet_facts import SheetFacts
 from core.measures.records import ColumnProfile, TableProfile
 
 
@@ -18,14 +23,95 @@ def data_sheet(
     path: str = "",
     key: Sequence[str] = (),
     personal: Sequence[str] = (),
+    facts: SheetFacts | None = None,
 ) -> str:
     """The sheet of one table. Values of ``personal`` columns are left out."""
+    known = facts or SheetFacts()
     lines = [f"# Data sheet: {_cell(result.table)}", ""]
     lines += [_cell(description), ""] if description else []
     lines += _identity(result, path, key, personal)
+    lines += _section("Motivation", known, ())
+    lines += _section("Composition", known, _composition(known))
     lines += ["", "## Columns", "", *_columns(profile, frozenset(personal))]
-    lines += ["", "## Validation", "", *_validation(validation)]
+    lines += _section("Collection", known, _collection(known))
+    lines += _section("Preprocessing", known, _preprocessing(known))
+    lines += ["", "## Validation", "", *_validation(validation), *_history(known)]
+    lines += _section("Lineage", known, _lineage(known))
+    lines += _section("Uses", known, ())
+    lines += _section("Distribution", known, _distribution(known))
+    lines += _section("Maintenance", known, _maintenance(known))
     return "\n".join(lines) + "\n"
+
+
+def _section(title: str, known: SheetFacts, facts: Iterator[str] | tuple[()]) -> list[str]:
+    """A heading, its facts and, quoted, what people wrote; nothing where there is neither."""
+    said = [text for text in (known.about.prose().get(title.lower()), known.prose.get(title.lower())) if text]
+    listed = [f"- {line}" for line in facts]
+    quoted = [line for text in said for line in ("", *(f"> {_cell(part)}" for part in text.splitlines()))]
+    return ["", f"## {title}", *([""] if listed else []), *listed, *quoted] if listed or quoted else []
+
+
+def _composition(known: SheetFacts) -> Iterator[str]:
+    for tag in known.tags:
+        how = f"; {tag.minimised}" if tag.minimised else ""
+        kind = f"{tag.kind.replace('_', ' ')}, " if tag.kind else ""
+        yield f"Personal data in {_cell(tag.column)}: {kind}{tag.state}{how} ({_cell(tag.reason)})"
+    if known.anonymity:
+        yield _cell(known.anonymity)
+
+
+def _collection(known: SheetFacts) -> Iterator[str]:
+    if known.kind:
+        yield f"Read as {known.kind}" if not known.sql else "Derived by a query"
+    if known.history:
+        first, last = known.history[0], known.history[-1]
+        yield f"{len(known.history)} snapshots, from {first.at} ({first.rows:,} rows) to {last.at} ({last.rows:,} rows)"
+
+
+def _preprocessing(known: SheetFacts) -> Iterator[str]:
+    if known.sql:
+        yield "Query: " + _cell(known.sql)
+    if known.nulls:
+        yield "Texts that mean no value: " + ", ".join(_cell(text) or "(empty)" for text in known.nulls)
+    if known.types:
+        yield "Stated types: " + ", ".join(f"{_cell(name)} {kind}" for name, kind in known.types.items())
+    for name, how in known.minimised.items():
+        yield f"{_cell(name)}: {how}"
+
+
+def _history(known: SheetFacts) -> list[str]:
+    out = []
+    seen = [item for item in known.history if item.checks is not None]
+    if seen:
+        out += ["", "| Snapshot | Made | Rows | Checks | Failed | Warned |", "|" + " --- |" * 6]
+        out += [
+            f"| {item.snapshot} | {item.at} | {item.rows:,} | {item.checks} | {item.failed} | {item.warned} |"
+            for item in seen[-20:]
+        ]
+    if known.schema_changes:
+        out += ["", "Changes of the schema:", "", *(f"- {_cell(line)}" for line in known.schema_changes)]
+    return out
+
+
+def _lineage(known: SheetFacts) -> Iterator[str]:
+    yield from (f"Made from {_cell(name)}" for name in known.made_from)
+    yield from (f"Used by {_cell(name)}" for name in known.used_by)
+
+
+def _distribution(known: SheetFacts) -> Iterator[str]:
+    about = known.about
+    for word, text in (("Licence", about.licence), ("Cite as", about.citation), ("See", about.url)):
+        if text:
+            yield f"{word}: {_cell(text)}"
+    yield from (f"Left on {_cell(line)}" for line in known.left)
+
+
+def _maintenance(known: SheetFacts) -> Iterator[str]:
+    if known.about.creator:
+        yield f"Made by {_cell(known.about.creator)}"
+    if known.retention:
+        yield _cell(known.retention)
+    yield from (f"Erased: {_cell(line)}" for line in known.erasures)
 
 
 def _identity(result: IngestResult, path: str, key: Sequence[str], personal: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from core.engine import catalogue
 from core.engine.actors import Actor, Sessions, check_permission
 from core.engine.dispatcher import Dispatcher
+from core.engine.erasure import finish_erasures, sweep
 from core.engine.jobs import JobBoard
 from core.engine.pipeline import PipelineRunner
 from core.engine.registry import QUESTIONS
@@ -37,6 +38,8 @@ class Engine:
         self.pipelines.dispatcher = self.dispatcher
         self.scheduler = Scheduler(self.workspace, self.dispatcher)
         try:
+            sweep(self.workspace)
+            finish_erasures(self.workspace, self.dispatcher)
             self.jobs.start(self.dispatcher)
             self.pipelines.recover()
             self.scheduler.start()
@@ -86,6 +89,8 @@ class Engine:
         with self.workspace.database.reading() as session:
             actor = self.sessions.actor(session, token)
         result = self.dispatcher.change(name, request, actor, passphrase=passphrase, request_id=request_id)
+        if name == "privacy.erase":
+            finish_erasures(self.workspace, self.dispatcher)
         if name.startswith("schedule."):
             self.scheduler.refresh()
         return result

@@ -10,6 +10,7 @@ from core.engine.ingestion import ASKED, plan_ingest
 from core.engine.operations.files import files_step
 from core.engine.operations.models import best_candidate, champion_of, gate_candidate, next_version, register_best
 from core.engine.pasts import collect_past
+from core.engine.privacy import masked_columns, protected
 from core.engine.python_steps import python_step
 from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
@@ -31,6 +32,7 @@ def steps_of(planner: Planner) -> list[Step]:
     steps += [python_step(name, table.python, steps) for name, table in project.tables.items() if table.python]
     tables = tuple(step.name for step in steps)
     steps += [_profile(step.split(":", 1)[1], step) for step in tables]
+    steps += [_personal(step.split(":", 1)[1], step) for step in tables]
     steps += [_validate(name, tables) for name in project.suites]
     checked = tuple(step.name for step in steps)
     steps += [
@@ -104,6 +106,16 @@ def _profile(name: str, made_by: str) -> Step:
     return Step(step, f"Profile {name}", "data.profile", (made_by,), plan=plan)
 
 
+def _personal(name: str, made_by: str) -> Step:
+    def plan(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
+        output = _table_output(planner, name)
+        source = planner.project.sources.get(name)
+        params = {"name": name, "subject": output["snapshot"], "quasi": source.quasi if source else []}
+        return params, {"table": str(output["blob"])}
+
+    return Step(f"personal:{name}", f"Look for personal data in {name}", "data.personal", (made_by,), plan=plan)
+
+
 def _validate(name: str, needs: tuple[str, ...]) -> Step:
     def plan(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
         project = planner.project
@@ -114,14 +126,26 @@ def _validate(name: str, needs: tuple[str, ...]) -> Step:
             "subject": output["snapshot"],
             "suite": project.suites[name].plain(),
             "key": source.key if source else project.events.key,
-            "personal": source.personal if source else [],
+            "personal": _masked(planner, name),
             "past": collect_past(planner.workspace, name, project.suites[name].checks, output["snapshot"]),
         }
         asked = {check.table for check in project.suites[name].checks}
         others = {f"table:{table}": blob for table, blob in planner.tables().items() if table in asked}
         return params, {"self": str(output["blob"]), **others}
 
-    return Step(f"validate:{name}", f"Validate {name}", "data.validate", needs, plan=plan)
+    own = (f"ingest:{name}",) if f"ingest:{name}" in needs else needs  # a derived table has the tags of all sources
+    looked = tuple(f"personal:{step.split(':', 1)[1]}" for step in own)
+    return Step(f"validate:{name}", f"Validate {name}", "data.validate", (*needs, *looked), plan=plan)
+
+
+def _masked(planner: Planner, name: str) -> list[str]:
+    with planner.workspace.database.reading() as session:
+        return masked_columns(session, planner.project, name)
+
+
+def _protected(planner: Planner) -> Project:
+    with planner.workspace.database.reading() as session:
+        return protected(session, planner.project)
 
 
 def _table_output(planner: Planner, name: str) -> dict[str, Any]:
@@ -172,7 +196,7 @@ def _plan_features(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
     tables = feature_tables(planner)
     params = {
         "name": f"{planner.project.project}_features",
-        "project": project_params(planner.project),
+        "project": project_params(_protected(planner)),
         "snapshots": [_table_output(planner, name)["snapshot"] for name in sorted(tables)],
     }
     return params, {f"table:{name}": blob for name, blob in tables.items()}

@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from core.data.records import Former
+from core.engine.privacy import ingest_privacy
 from core.engine.steps import Planner
 from core.kernel.digests import digest_file
 from core.kernel.errors import NotFound
@@ -52,6 +53,9 @@ def plan_ingest(planner: Planner, name: str) -> tuple[dict[str, Any], dict[str, 
         params["taken"] = taken_after(source, noted["files"], former)
     else:
         params["former"] = former.snapshot if former is not None and not fresh else ""
+    with planner.workspace.database.reading() as session:
+        if privacy := ingest_privacy(planner.workspace, session, name, source):
+            params["privacy"] = privacy
     return {**params, "noted": noted}, {"noted:before": before} if before else {}
 
 

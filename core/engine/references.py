@@ -83,7 +83,7 @@ def blob_owners(session: Session, blobs: BlobStore) -> tuple[dict[str, str], set
                 released.update(named)
                 continue
             for digest in named:
-                for blob in (digest, *inside(blobs, digest)):
+                for blob in (digest, blobs.successor(digest), *inside(blobs, digest)):
                     owners.setdefault(blob, f"{table.__tablename__} {row.id}")
     return owners, released - set(owners)
 
@@ -115,6 +115,7 @@ def needed_blobs(session: Session, blobs: BlobStore, lost: dict[str, Any]) -> se
         for row in session.exec(select(table)):
             if not is_lost(row, lost) and not (isinstance(row, Job) and not is_live(session, row)):
                 named.update(_DIGEST.findall(row.model_dump_json()))
+    named |= {blobs.successor(digest) for digest in named}  # what took the place of an erased one
     return named | {part for digest in named if blobs.has(digest) for part in inside(blobs, digest)}
 
 

@@ -14,6 +14,8 @@ from pydantic import Field, StringConstraints
 from core.contract.schema import Check
 from core.kernel.digests import digest_json
 from core.kernel.records import Record
+from core.project.about import About
+from core.project.privacy import Minimise, RowRetention, Rule, full_rule
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Duration = Annotated[str, StringConstraints(pattern=r"^\d+(s|m|h|d)$")]
@@ -30,6 +32,9 @@ FORMS: dict[str, Form] = {  # by the ending of a file's name
     ".xls": "excel",
     ".ods": "excel",
 }
+
+
+_ASIDE = frozenset({"description", "personal", "subject", "quasi", "retain", "about"})  # what no row hangs on
 
 
 class Source(Record):
@@ -76,12 +81,20 @@ class Source(Record):
     key: list[str] = Field(default_factory=list, description="Columns that identify a row")
     description: str = ""
     personal: list[str] = Field(default_factory=list, description="Columns that hold personal data")
+    subject: str | None = Field(default=None, description="Column that says which person a row is about")
+    privacy: dict[str, Rule] = Field(default_factory=dict, description="Column to drop, mask, hash or generalise")
+    quasi: list[str] = Field(default_factory=list, description="Columns over which k-anonymity is measured")
+    retain: RowRetention | None = Field(default=None, description="How long rows may be kept")
+    about: About | None = Field(default=None, description="What a person says of it for the data sheet")
+
+    def privacy_rules(self, when: str) -> dict[str, Minimise]:
+        """The rules that hold at ``ingest`` or at ``export``, written out."""
+        rules = {name: full_rule(rule) for name, rule in self.privacy.items()}
+        return {name: rule for name, rule in rules.items() if rule.when == when}
 
     def definition(self) -> str:
         """Digest of everything that decides which rows come, and how: a change means to read them all anew."""
-        kept = self.model_dump(
-            mode="json", exclude={"description", "personal", "secret", "insecure", "ca", "max_bytes"}
-        )
+        kept = self.model_dump(mode="json", exclude={*_ASIDE, "secret", "insecure", "ca", "max_bytes"})
         return digest_json(kept)
 
 
@@ -114,6 +127,7 @@ class Table(Record):
     sql: str = ""
     python: PythonTable | None = None
     description: str = ""
+    about: About | None = Field(default=None, description="What a person says of it for the data sheet")
 
 
 class Retention(Record):

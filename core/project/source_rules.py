@@ -15,7 +15,8 @@ from core.project.yaml_text import Path_
 Problems = Iterator[Problem]
 FILES = ("csv", "jsonl", "parquet", "excel")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_COMMON = ("kind", "nulls", "types", "key", "description", "personal")
+_PERSONAL = ("subject", "privacy", "quasi", "retain", "about")
+_COMMON = ("kind", "nulls", "types", "key", "description", "personal", *_PERSONAL)
 _TAKES: dict[str, tuple[str, ...]] = {
     "csv": ("path",),
     "jsonl": ("path",),
@@ -50,6 +51,18 @@ def sources(doc: Document) -> Problems:
             yield from _fields(doc, path, kind)
             yield from _address(doc, path, kind)
             yield from _growth(doc, path, kind)
+            yield from _minimised(doc, path)
+
+
+def _minimised(doc: Document, path: Path_) -> Problems:
+    """A key must stay, and a watermark must stay as it is: the next ingestion goes on from it."""
+    for column in doc.mapping(*path, "privacy"):
+        rule = (*path, "privacy", column)
+        dropped = "drop" in (doc.text(*rule), doc.text(*rule, "how"))
+        if dropped and column in doc.items(*path, "key"):
+            yield doc.problem(rule, f"{column!r} is a key and cannot be dropped", remedy="Hash it")
+        if column == doc.text(*path, "watermark") and doc.text(*rule, "when") != "export":
+            yield doc.problem(rule, f"{column!r} is the watermark and must be stored as it is", remedy="when: export")
 
 
 def _fields(doc: Document, path: Path_, kind: str) -> Problems:

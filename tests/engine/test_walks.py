@@ -62,6 +62,8 @@ JOBS = {
     "table:events",
     "profile:orders",
     "profile:events",
+    "personal:orders",
+    "personal:events",
     "validate:orders",
     "features",
     "leakage",
@@ -114,7 +116,12 @@ def test_a_table_that_nothing_reads_makes_nothing_stale(client: Client, project:
 def test_from_and_to(client: Client, project: Path) -> None:
     view = walk(client, project, first="validate:orders", last="validate:orders")
     assert made_anew(view) == {"validate:orders"}
-    assert {step["name"] for step in view["steps"]} == {"ingest:orders", "table:events", "validate:orders"}
+    assert {step["name"] for step in view["steps"]} == {
+        "ingest:orders",
+        "table:events",
+        "personal:orders",  # examples of what it proposes are masked already
+        "validate:orders",
+    }
     wrong = walk(client, project, last="no such step")
     assert wrong["state"] == "failed"
     assert "no such step" in wrong["error"]["headline"]

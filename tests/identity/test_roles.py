@@ -21,6 +21,9 @@ TABLE = {
     "data.ingest": "as",
     "data.validate": "as",
     "secret.edit": "aox",
+    "privacy.tag": "aox",
+    "privacy.export": "ao",
+    "privacy.erase": "ox",
     "features.build": "as",
     "features.materialize": "aos",
     "train.run": "as",
@@ -58,7 +61,7 @@ def test_every_cell_of_the_table(permission: str) -> None:
 
 def test_the_table_is_whole() -> None:
     assert set(TABLE) == set(PERMISSIONS)
-    assert len(PERMISSIONS) == 34
+    assert len(PERMISSIONS) == 37
 
 
 def test_separation_of_duties() -> None:

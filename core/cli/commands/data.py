@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from core.cli.commands import checks, profiles, snapshots
 from core.cli.session import Options, client
-from core.cli.walk import listing, load_project_here, noun, show_steps, walk_to
+from core.cli.walk import do_job, listing, load_project_here, noun, show_steps, walk_to, write_whole
 
 Table = Annotated[str, typer.Argument(metavar="ID", help="Table, snapshot id or its beginning, or latest.")]
 
@@ -74,8 +75,9 @@ def show(context: typer.Context, table: Table) -> None:
     options: Options = context.obj
     with client(options) as held:
         view = held.ask("snapshot", id=table)
+        tags = held.ask("personal_tags", table=view["table"]).drop("table").to_dicts()
     if options.as_json:
-        options.printer.value(view)
+        options.printer.value({**view, "personal": tags})
         return
     reports = {name: view.pop(name) for name in ("profile", "validation", "leakage")}
     columns = view.pop("columns")
@@ -86,6 +88,9 @@ def show(context: typer.Context, table: Table) -> None:
         view["drift"] = "; ".join(drift_lines(drift)) if drift else "none"
     options.printer.value({**view, **{name: _said(name, body) for name, body in reports.items()}}, view["table"])
     options.printer.value([item for item in columns if item["type"]] or [item["name"] for item in columns], "Columns")
+    if tags:
+        shown = ("column", "state", "kind", "confidence", "reason")
+        options.printer.value([{name: tag[name] for name in shown} for tag in tags], "Personal data")
 
 
 def drift_lines(body: dict[str, Any]) -> list[str]:
@@ -105,10 +110,25 @@ def _said(name: str, body: dict[str, Any] | None) -> str:
     return ("passed" if body["passed"] else "failed") + (f", found: {names}" if names else "")
 
 
-def sheet(context: typer.Context, table: Table) -> None:
-    """The data sheet of a snapshot, as Markdown."""
+def sheet(
+    context: typer.Context,
+    table: Table,
+    croissant: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write Croissant metadata here, and the rows beside it.")
+    ] = None,
+) -> None:
+    """The data sheet of a snapshot, as Markdown; or its Croissant 1.1 metadata with a minimised Parquet copy."""
     options: Options = context.obj
     with client(options) as held:
+        if croissant is not None:
+            file = croissant.resolve()
+            rows = str(file.with_suffix(".parquet"))
+            exported = do_job(held, "privacy.export", {"table": table, "file": rows})
+            text = json.dumps(held.ask("croissant", id=table, exported=exported), ensure_ascii=False, indent=2)
+            write_whole(file, text.encode() + b"\n")
+            told = {"file": str(file), "rows_file": rows, "rows": exported["rows"], "sha256": exported["sha256"]}
+            options.printer.value(told)
+            return
         text = held.ask("data_sheet", id=table)
     if options.as_json:
         options.printer.value({"markdown": text})

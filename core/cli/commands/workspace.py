@@ -109,6 +109,7 @@ def status(context: typer.Context) -> None:
     options: Options = context.obj
     with client(options) as held:
         view = held.ask("overview")
+        view["personal_proposals"] = (held.ask("personal_tags")["state"] == "proposed").sum()
     if options.as_json:
         options.printer.value(view)
         return
@@ -119,6 +120,7 @@ def status(context: typer.Context) -> None:
         "pending sign-offs": view["pending_sign_offs"],
         "open incidents": view["open_incidents"],
         "running jobs": view["running_jobs"],
+        "personal columns to confirm or reject": view["personal_proposals"],
         "targets": view["targets"],
     }
     options.printer.value(shown, "Status")

@@ -9,7 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from core.contract.rules import type_class
 from core.data.drift import require_needed, schema_drift
+from core.data.minimise import Guard
 from core.data.records import ColumnType, Former, Ingested, IngestResult, SchemaDrift
 from core.data.sources.raw import Raw
 from core.data.sources.types import column_types, grown_types, refuse_misfits, require_stated
@@ -46,6 +48,22 @@ class Task:
     before: Path | None
     needed: frozenset[str]
     secret: str
+    guard: Guard | None = None
+
+    def guarded(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Typed rows as they may be written: without erased subjects, with columns minimised."""
+        return self.guard(frame) if self.guard else frame
+
+    @property
+    def removes(self) -> bool:
+        """Whether the guard may leave rows out."""
+        return self.guard is not None and self.guard.removes
+
+    def unchanged_columns(self, base: Former) -> Former:
+        """The table before without the columns that are minimised: their stored type says nothing of what comes."""
+        rules = self.guard.rules if self.guard else {}
+        kept = {name: kind for name, kind in base.columns.items() if name not in rules}
+        return base.model_copy(update={"columns": kept})
 
     @property
     def base(self) -> Former | None:
@@ -112,14 +130,15 @@ def grow(task: Task, raw: Raw, watermark: Mapping[str, Any], *, edge: str = "", 
     base, source = task.base, task.source
     types = column_types(raw, source, task.name, task.progress)
     if base is not None:
-        types = grown_types(raw, types, base, source, task.name)
+        types = grown_types(raw, types, task.unchanged_columns(base), source, task.name)
     schema = raw.frame.collect_schema()
-    came = raw.frame.select(typed(column, schema[column], types[column]) for column in schema)
+    came = task.guarded(raw.frame.select(typed(column, schema[column], types[column]) for column in schema))
+    types |= {name: type_class(dtype) for name, dtype in came.collect_schema().items()}
     drift = SchemaDrift()
     if task.former is not None:
         drift = schema_drift(task.former.columns, task.before, came)
         require_needed(task.name, drift, task.needed, task.former)
-    require_stated(source, came.collect_schema(), task.name)
+    require_stated(source, raw.frame.collect_schema(), task.name)
     refuse_misfits(raw, source)
     if base is None:
         return _write(task, None, _newest(came, source), drift, watermark, notes)
@@ -134,7 +153,7 @@ def replace(task: Task, raw: Raw) -> Ingested:
     source = task.source
     types = column_types(raw, source, task.name, task.progress)
     schema = raw.frame.collect_schema()
-    frame = raw.frame.select(typed(column, schema[column], types[column]) for column in schema)
+    frame = task.guarded(raw.frame.select(typed(column, schema[column], types[column]) for column in schema))
     drift = SchemaDrift()
     if task.former is not None:
         drift = schema_drift(task.former.columns, task.before, frame)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from core.data.drift import require_needed, schema_drift
+from core.data.minimise import Guard
 from core.data.paths import resolve_path
 from core.data.records import Former, Ingested, SchemaDrift
 from core.data.sources.files import form_of, open_file
@@ -38,6 +39,7 @@ def ingest(
     needed: Collection[str] = (),
     secret: str = "",
     files: Mapping[str, str] | None = None,
+    guard: Guard | None = None,
 ) -> Ingested:
     """Write the source as one zstd Parquet file at ``out``, in bounded memory.
 
@@ -45,13 +47,14 @@ def ingest(
     ``source.nulls`` become null; times become UTC. The same file gives the same bytes. ``former`` and
     its table ``before`` are what a growing source goes on from, and what drift is seen against;
     ``needed`` are the columns that the project uses; ``files`` are those of a folder, with their digests.
+    ``guard`` keeps erased subjects out and minimises columns: raw values are not written to the snapshot.
     What was fetched is kept in a folder beside ``out``, so that a second try goes on from there.
 
     Raises:
         InputError: for anything wrong with the source, with lines and columns.
         SystemFault: when the disk is full or fails. Either way ``out`` stays as it was.
     """
-    task = Task(name, source, project_dir, out, progress, former, before, frozenset(needed), secret)
+    task = Task(name, source, project_dir, out, progress, former, before, frozenset(needed), secret, guard)
     try:
         return _of_kind(task, files)
     except InputError:  # what was fetched is wrong, and may be mended at its source: fetch it again the next time
@@ -102,7 +105,7 @@ def ingest_file(task: Task, path: Path, form: str = "") -> Ingested:
 
 def _in_types(task: Task, raw: Raw, types: Mapping[str, str]) -> tuple[pl.LazyFrame, SchemaDrift]:
     schema = raw.frame.collect_schema()
-    frame = raw.frame.select(typed(column, schema[column], types[column]) for column in schema)
+    frame = task.guarded(raw.frame.select(typed(column, schema[column], types[column]) for column in schema))
     if task.former is None:
         return frame, SchemaDrift()
     drift = schema_drift(task.former.columns, task.before, frame)
@@ -115,7 +118,7 @@ def _write(task: Task, frame: pl.LazyFrame, drift: SchemaDrift, path: Path, raw:
     with whole_file(task.out) as part:
         sink(frame, part, task.progress)
         found = int(pl.scan_parquet(part).select(pl.len()).collect().item())
-        if raw.rows is not None and found != raw.rows:
+        if raw.rows is not None and found != raw.rows and not task.removes:
             raise InputError(
                 f"The file reads as {found:,} or as {raw.rows:,} rows, depending on its blank lines",
                 where=path.name,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from core.contract.rules import type_class
+from core.data.personal import suspected_by_name
 from core.data.records import Former
 from core.data.sources.raw import Raw
 from core.data.typing_text import Misfit, infer_types, misfits
@@ -71,7 +72,7 @@ def misfit_problems(found: list[Misfit], raw: Raw, source: Source) -> list[Probl
 
 def _of_one(misfit: Misfit, lines: Mapping[int, int], where: str, source: Source) -> list[Problem]:
     count = f" (one of {misfit.count:,} in this column)" if misfit.count > 1 else ""
-    hidden = misfit.column in source.personal
+    hidden = misfit.column in (*source.personal, *source.privacy) or suspected_by_name(misfit.column)
     return [
         Problem(
             what=("a personal value" if hidden else repr(value)) + f" is not {misfit.type}{count}",

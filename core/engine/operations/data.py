@@ -6,6 +6,7 @@ from typing import Any
 
 from core.data.records import SchemaDrift
 from core.engine.context import Context, Done
+from core.engine.privacy import tagged_columns
 from core.engine.registry import JobOutcome, job_kind
 from core.kernel.digests import canonical_json, strict_json
 from core.store.tables import Report, Snapshot
@@ -87,8 +88,15 @@ def keep_profile(context: Context, outcome: JobOutcome) -> Done:
     value = outcome.value
     summary = f"{outcome.params['name']}: {value['rows']:,} rows, {value['columns']} columns"
     state = context.workspace.blobs.put_file(outcome.folder / "state.bin")
-    done = keep_report(context, outcome, "profile", None, summary, {"columns": value["facts"], "state": state})
+    hidden = set(tagged_columns(context.session, outcome.params["name"]))
+    facts = {name: _without_values(figures) if name in hidden else figures for name, figures in value["facts"].items()}
+    done = keep_report(context, outcome, "profile", None, summary, {"columns": facts, "state": state})
     return Done(subject=done.subject, summary=summary, result={**done.result, "facts": {}, "state": state})
+
+
+def _without_values(figures: dict[str, float]) -> dict[str, float]:
+    """Figures that are nobody's own value: rows of the store cannot be erased, and an extreme may be one person's."""
+    return {name: value for name, value in figures.items() if name not in ("min", "max", "p01", "p99", "total")}
 
 
 @job_kind("data.validate", "data.validate", "core.engine.work.data:validate_table", rooms=ROOMS)

@@ -9,8 +9,10 @@ from sqlmodel import Session, col, select
 
 from core.blobs.manifest import files_at
 from core.blobs.store import BlobStore
+from core.contract.checks import MASK
 from core.engine.context import state_of
 from core.engine.find import find
+from core.engine.privacy import tagged_columns
 from core.engine.references import CONTENT, gone, require_content
 from core.engine.registry import question
 from core.engine.retention import tags_of
@@ -109,14 +111,17 @@ def snapshot(engine: Engine, id: str) -> dict[str, Any]:
 def snapshot_rows(
     engine: Engine, id: str, offset: int = 0, limit: int = 256, sort: str = "", descending: bool = False
 ) -> pl.DataFrame:
-    """A page of a snapshot's rows."""
+    """A page of a snapshot's rows; values of columns that are tagged as personal are masked."""
     with engine.workspace.database.reading() as session:
         row = require_content(session, find_snapshot(session, id))
+        hidden = set(tagged_columns(session, row.name)) & set(row.columns)
     blobs = engine.workspace.blobs
     frame = _files(blobs, row.blob) if row.kind == "files" else pl.scan_parquet(blobs.path(row.blob))
     if sort:
         frame = frame.sort(sort, descending=descending, nulls_last=True, maintain_order=True)
-    return frame.slice(offset, min(limit, 10_000)).collect()
+    page = frame.slice(offset, min(limit, 10_000)).collect()
+    masked = [pl.when(pl.col(name).is_not_null()).then(pl.lit(MASK)).alias(name) for name in sorted(hidden)]
+    return page.with_columns(masked)
 
 
 def _files(blobs: BlobStore, digest: str) -> pl.LazyFrame:

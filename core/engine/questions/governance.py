@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from core.engine.actors import roles_of
 from core.engine.audit import audit_facts
 from core.engine.operations.models import find_model
+from core.engine.questions.erasures import accounted
 from core.engine.questions.training import user_names
 from core.engine.references import blob_owners
 from core.engine.registry import question
@@ -83,7 +84,10 @@ def ledger_verify(engine: Engine) -> dict[str, Any]:
     for blob in sorted(damaged):
         problems.append(f"Blob {blob}: its bytes were changed" + _owner(owners, blob))
     here = set(workspace.blobs.names())
-    for blob in sorted(set(owners) - here):
+    with workspace.database.reading() as session:
+        erased, more = accounted(workspace, session)
+    problems += more
+    for blob in sorted(set(owners) - here - erased):
         problems.append(f"Blob {blob}: missing" + _owner(owners, blob))
     collected = sorted(released - here)
     return {

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from core.contract.checks import run_checks
+from core.data.guarding import guard_of
 from core.data.records import Former
 from core.data.sources import ingest
 from core.data.tables import build_table
@@ -36,6 +37,7 @@ def ingest_source(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         needed=noted["needed"],
         secret=folder.secret(source.secret),
         files=noted.get("files"),
+        guard=guard_of(source, folder.params["name"], folder.params.get("privacy", {})),
     ).plain()
 
 
