@@ -109,7 +109,7 @@ def test_a_table_that_nothing_reads_makes_nothing_stale(client: Client, project:
     (project / "notes.csv").write_text("note\none\ntwo\n")
     view = walk(client, project)
     assert view["state"] == "done", view["error"]
-    assert made_anew(view) == {"ingest:notes", "profile:notes"}
+    assert made_anew(view) == {"ingest:notes", "profile:notes", "personal:notes"}
     edit(project, "sources:\n  notes: {path: notes.csv}\n", "sources:\n")
 
 
