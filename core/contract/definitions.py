@@ -44,7 +44,19 @@ WHOLE = frozenset(
     }
 )
 """Kinds that say something of a table, not of each row by itself."""
-_UNGROUPED = frozenset({"columns", "absent", "type", "unique", "duplicates", "references", "distribution", "anomaly"})
+_UNGROUPED = frozenset(
+    {
+        "columns",
+        "absent",
+        "type",
+        "unique",
+        "duplicates",
+        "references",
+        "most_common",  # its frequencies are a group-by of their own
+        "distribution",
+        "anomaly",
+    }
+)
 
 
 def check_name(check: Check) -> str:

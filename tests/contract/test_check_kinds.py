@@ -197,6 +197,7 @@ def test_requests_are_told_which_checks_are_about_tables() -> None:
         {"kind": "lag", "columns": ["at"], "max_age": "1d"},
         {"kind": "date_format", "columns": ["text"]},
         {"kind": "unique", "columns": ["id"], "by": ["site"]},
+        {"kind": "most_common", "columns": ["name"], "values": ["x"], "by": ["site"]},
         {"kind": "references", "columns": ["id"], "table": "other", "to": ["a", "b"]},
         {"kind": "anomaly", "columns": ["id"], "statistic": "row_count"},
         {"kind": "not_matches", "columns": ["name"], "pattern": "("},
