@@ -62,4 +62,12 @@ def test_what_cannot_be_meant_is_said_at_once(run: Any, tmp_path: Path) -> None:
     (tmp_path / "bad.profile").write_bytes(b"PLIMSOLL PROFILE 1\nnothing")
     for name in ("bad.profile", "none.profile"):
         assert run("data", "profile", "orders", str(tmp_path / name)).code == 2
-    assert "distinct" in run("data", "profile", "orders", "--history", "amount").out
+
+
+def test_people_see_whole_figures_without_a_decimal(run: Any) -> None:
+    said = run("data", "profile", "orders", "--history", "amount").out
+    assert "distinct" in said
+    assert "2,000" in said
+    assert "2,000.0" not in said
+    mean = run("--json", "data", "profile", "orders", "--history", "amount").json[0]["mean"]
+    assert f"{mean:,.4g}" in said

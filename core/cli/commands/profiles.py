@@ -16,6 +16,8 @@ from core.kernel.clock import utc_text
 from core.kernel.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from core.engine.client import Client
 
 SUFFIX = ".profile"
@@ -49,7 +51,7 @@ def profile(
         if export is not None:
             _export(options, held, names, export)
         elif history:
-            listing(options, held.ask("profile_history", table=names[0], column=history), HISTORY, history)
+            _history(options, held.ask("profile_history", table=names[0], column=history), history)
         elif len(names) == 2 and not merge:
             _compared(options, held.ask("profiles_compared", a=names[0], b=names[1]))
         else:
@@ -71,6 +73,18 @@ def _sensible(names: list[str], merge: bool, export: Path | None, history: str) 
         problems.append(Problem(f"{export.name} is no name for a profile", expected=f"a name that ends in {SUFFIX}"))
     if problems:
         raise InputError("This cannot be meant together", problems=problems)
+
+
+def _history(options: Options, found: pl.DataFrame, column: str) -> None:
+    """Figures are kept as floats; people see those that are whole in every snapshot as whole numbers."""
+    if not options.as_json:
+        whole = [one.cast(int) for one in found if one.dtype.is_float() and _whole(one.drop_nulls())]
+        found = found.with_columns(whole)
+    listing(options, found, HISTORY, column)
+
+
+def _whole(values: pl.Series) -> bool:
+    return bool((values.is_finite() & (values.abs() < 2**53) & (values == values.floor())).all())
 
 
 def _shown(options: Options, found: dict[str, Any]) -> None:
