@@ -59,7 +59,7 @@ def _part(start: int, rows: int) -> pl.DataFrame:
 
 
 def suite() -> list[dict[str, Any]]:
-    """30 checks: 13 hold, 17 find something, from one row in a million to one in four."""
+    """30 checks; of 5,000,000 rows 12 hold and 18 find something, from one row in 12,000 to three in five."""
     checks: list[dict[str, Any]] = [{"kind": "not_null", "columns": [f"f{i:02d}"]} for i in range(4)]
     checks += [{"kind": "between", "columns": [f"f{i:02d}"], "min": -8, "max": 110} for i in range(4, 10)]
     checks += [{"kind": "between", "columns": [f"i{i:02d}"], "min": 0, "max": 1000 * (i + 1) - 2} for i in range(3)]
