@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.data.suite_import import ImportedSuite, NoEquivalent
+from core.data.suite_imported import ImportedSuite, NoEquivalent
 
 Made = list[dict[str, Any]]
 Settings = dict[str, Any]

@@ -6,51 +6,18 @@ Only documents are read, never code. What has no equivalent here is listed with 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from core.contract.schema import Check
+from core.data.suite_gx import from_gx
+from core.data.suite_imported import ImportedSuite
+from core.data.suite_pandera import from_pandera
 from core.kernel.errors import InputError, NotFound
-from core.kernel.records import Record
 
 MOST_BYTES = 8_000_000
-
-
-class Unmapped(Record):
-    """A rule that could not be carried over, and why."""
-
-    what: str
-    why: str
-
-
-@dataclass
-class ImportedSuite:
-    """What was read: checks, what was left, and the name that the suite had."""
-
-    format: str
-    table: str
-    checks: list[Check] = field(default_factory=list)
-    unmapped: list[Unmapped] = field(default_factory=list)
-
-    def add(self, what: str, make: Callable[[], list[dict[str, Any]]]) -> None:
-        """Keep the checks that ``make`` gives, or note why there are none."""
-        try:
-            self.checks += [Check.model_validate(item) for item in make()]
-        except NoEquivalent as error:
-            self.unmapped.append(Unmapped(what=what, why=str(error)))
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
-            why = f"its settings are not as expected ({type(error).__name__}: {str(error).splitlines()[0]})"
-            self.unmapped.append(Unmapped(what=what, why=why))
-
-
-class NoEquivalent(Exception):
-    """A rule of another tool that no kind of check here says."""
 
 
 def read_suite(path: Path) -> ImportedSuite:
@@ -59,9 +26,6 @@ def read_suite(path: Path) -> ImportedSuite:
     Raises:
         NotFound: when it is not there. InputError: when it is too large, is neither JSON nor YAML, or is no suite.
     """
-    from core.data.suite_gx import from_gx
-    from core.data.suite_pandera import from_pandera
-
     document = _document(path)
     if isinstance(document.get("expectations"), list):
         return from_gx(document)

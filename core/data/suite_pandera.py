@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.data.suite_gx import prefix_pattern
-from core.data.suite_import import ImportedSuite, NoEquivalent
+from core.data.suite_imported import ImportedSuite, NoEquivalent
 
 Made = list[dict[str, Any]]
 _OTHER = frozenset(

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 if TYPE_CHECKING:
-    from core.data.suite_import import Unmapped
+    from core.data.suite_imported import Unmapped
 
 
 def suite_yaml(table: str, checks: Sequence[tuple[dict[str, Any], str]], unmapped: Sequence[Unmapped] = ()) -> str:

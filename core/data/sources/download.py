@@ -15,7 +15,7 @@ import httpx
 from core.data.records import Ingested
 from core.data.sources.files import form_of
 from core.data.sources.growing import Task, unchanged
-from core.data.sources.ingest import ingest_file
+from core.data.sources.whole import ingest_file
 from core.data.writing import disk_fault
 from core.kernel.digests import digest_file, strict_json
 from core.kernel.errors import InputError, PlimsollError, Refused, SystemFault
