@@ -30,6 +30,7 @@ class PageEntry:
 PAGES = (
     PageEntry("overview", "Overview", "app.pages.overview.view", "The loop at a glance"),
     PageEntry("data", "Data", "app.pages.data.view", "Snapshots, profiles and validation"),
+    PageEntry("features", "Features", "app.pages.features.view", "Definitions, freshness, parity and usage"),
     PageEntry("experiments", "Experiments", "app.pages.experiments.view", "Training runs and their curves"),
     PageEntry("evaluation", "Evaluation", "app.pages.evaluation.view", "Quality, calibration, slices and gates"),
     PageEntry("approvals", "Approvals", "app.pages.approvals.view", "Releases that wait for a signature"),
@@ -39,14 +40,21 @@ PAGES = (
     PageEntry("governance", "Governance", "app.pages.governance.view", "The ledger and its people"),
 )
 
+
+def page_key(number: int) -> str:
+    """The shortcut of the page at a place in the rail, counted from 1; the tenth has the 0."""
+    return f"Ctrl+{number % 10}"
+
+
 COMMANDS = (
     *(
-        Command(f"go.{page.id}", f"Go to {page.title}", "Navigate", (f"Ctrl+{number}",), words=page.about)
+        Command(f"go.{page.id}", f"Go to {page.title}", "Navigate", (page_key(number),), words=page.about)
         for number, page in enumerate(PAGES, 1)
     ),
     Command("palette", "Command palette", "Window", ("Ctrl+K", "Ctrl+Shift+P"), words="search find run"),
     Command("keys", "Keyboard shortcuts", "Window", ("?",), words="help keys cheat sheet"),
     Command("refresh", "Refresh this page", "Window", ("F5", "Ctrl+R"), words="reload update"),
+    Command("filter", "Filter the list of this page", "Window", ("Ctrl+F",), words="search find narrow"),
     Command("theme", "Switch between light and dark", "Window", ("Ctrl+Shift+L",), words="colours theme dark light"),
     Command("theme.system", "Follow the system's light or dark", "Window", words="colours theme"),
     Command("rail", "Show or hide the names in the rail", "Window", ("Ctrl+B",), words="sidebar navigation"),
@@ -56,7 +64,7 @@ COMMANDS = (
     Command("quit", "Quit", "Window", ("Ctrl+Q",), words="exit close"),
     Command("approvals.sign", "Approve and sign this release", "Approvals", ("Ctrl+Return",), page="approvals"),
     Command("approvals.reject", "Reject this release", "Approvals", page="approvals"),
-    Command("lineage.fit", "Fit the graph to the window", "Lineage", ("Ctrl+0",), page="lineage"),
+    Command("lineage.fit", "Fit the graph to the window", "Lineage", ("Ctrl+Shift+F",), page="lineage"),
     Command("lineage.table", "Show the graph as a table", "Lineage", ("Ctrl+T",), page="lineage"),
     Command("governance.verify", "Verify the ledger", "Governance", ("Ctrl+Shift+V",), words="hash chain audit"),
 )

@@ -28,7 +28,7 @@ class Client(Protocol):
 
     actor: str
 
-    def ask(self, name: str, **params: Any) -> Any: ...
+    def ask(self, name: str, /, **params: Any) -> Any: ...
     def change(self, name: str, request: dict[str, Any], *, passphrase: str | None = None) -> dict[str, Any]: ...
     def jobs(self) -> list[dict[str, Any]]: ...
     def cancel(self, job: str) -> None: ...
@@ -115,7 +115,7 @@ class Bridge(QObject):
         self.connected.emit()
 
     def ask(
-        self, owner: QObject, name: str, then: Then, *, failed: Failed | None = None, slot: str = "", **params: Any
+        self, owner: QObject, name: str, then: Then, /, *, failed: Failed | None = None, slot: str = "", **params: Any
     ) -> None:
         """Ask a question; ``then(answer)`` is called on the GUI thread.
 

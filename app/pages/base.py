@@ -31,6 +31,7 @@ class PageModel(QObject):
         self,
         name: str,
         then: Then,
+        /,
         *,
         slot: str = "",
         failed: Callable[[PlimsollError], None] | None = None,
@@ -55,7 +56,7 @@ class PageModel(QObject):
 
 
 class Page(QWidget):
-    """Base of the nine pages.
+    """Base of the pages.
 
     A page fills :attr:`content`, sets ``self.states`` through :meth:`build` and implements
     :meth:`load`, which asks for all that it shows.

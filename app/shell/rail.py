@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout, QWidget
 
-from app.actions import PAGES
+from app.actions import PAGES, page_key
 from app.theme import style
 from app.theme.icons import icon
 from app.theme.logo import paint_logo
@@ -55,7 +55,7 @@ class Rail(QFrame):
             made = QPushButton(f"  {page.title}")
             made.setCheckable(True)
             made.setIconSize(QSize(18, 18))
-            made.setToolTip(f"{page.title}: {page.about} (Ctrl+{number})")
+            made.setToolTip(f"{page.title}: {page.about} ({page_key(number)})")
             made.setAccessibleName(page.title)
             made.setAccessibleDescription(page.about)
             made.setProperty("page", page.id)

@@ -28,7 +28,7 @@ class StatusBar(QFrame):
         self._bar.setFixedWidth(120)
         self._bar.hide()
         self.jobs = button("No jobs", "quiet", tip="Jobs (Ctrl+J)")
-        self.ledger = button("Ledger", "quiet", tip="Go to the ledger (Ctrl+9)")
+        self.ledger = button("Ledger", "quiet", tip="Go to the ledger (Ctrl+0)")
         self.jobs.clicked.connect(self._open_jobs)
         self.ledger.clicked.connect(self._open_ledger)
         line = row(self._workspace, self._actor, self._bar, self.jobs, self.ledger, gap=16, margins=(16, 0, 12, 0))

@@ -127,6 +127,10 @@ class Window(QMainWindow):
         if self._current in self._pages:
             self._pages[self._current].load()
 
+    def _filter(self) -> None:
+        if self._current in self._pages:
+            self._pages[self._current].run_command("filter")
+
     def _open_jobs(self) -> None:
         self.jobs.open_above(self.foot.jobs)
 
@@ -159,6 +163,7 @@ class Window(QMainWindow):
         "palette": _open_palette,
         "keys": _open_keys,
         "refresh": _refresh,
+        "filter": _filter,
         "theme": _switch_theme,
         "theme.system": _system_theme,
         "rail": _toggle_rail,

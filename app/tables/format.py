@@ -67,16 +67,14 @@ def probability(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share as per cent."""
-    return (
-        NONE
-        if value is None
-        else "0 %"
-        if value == 0
-        else f"{100 * value:.2f} %"
-        if abs(value) < 0.1
-        else f"{100 * value:.1f} %"
-    )
+    """A share as per cent; a small one never reads as none."""
+    if value is None:
+        return NONE
+    if value == 0:
+        return "0 %"
+    if abs(value) < 0.00005:
+        return "< 0.01 %"
+    return f"{100 * value:.2f} %" if abs(value) < 0.1 else f"{100 * value:.1f} %"
 
 
 def size(value: float | None) -> str:

@@ -11,6 +11,7 @@ from app.theme.style import current
 NAMES = {
     "overview": "ph.gauge",
     "data": "ph.database",
+    "features": "ph.columns",
     "experiments": "ph.flask",
     "evaluation": "ph.chart-line-up",
     "approvals": "ph.pen-nib",

@@ -23,8 +23,11 @@ _TABLE = {
         "check",
     ): "ok passed valid verified succeeded finished done approved approve completed champion live healthy "
     "resolved closed active serving ready fresh fired_resolved promoted committed allowed deployed production met "
-    "better packaged opened",
-    ("warn", "triangle"): "warn warning warned degraded drifted drift stale acknowledged partial unverified challenger "
+    "better packaged opened confirmed",
+    (
+        "warn",
+        "triangle",
+    ): "warn warning warned degraded drifted drift stale acknowledged partial unverified challenger retyped changed "
     "expiring paused held attention ticket worse quarantined",
     (
         "bad",
@@ -32,9 +35,9 @@ _TABLE = {
     ): "bad error failed fail critical rejected reject refused denied firing breached alarm open revoked "
     "rolled_back invalid blocked unreachable down lost page rollback",
     ("info", "ring"): "running started in_progress pending proposed awaiting queued deploying canary shadow pushing "
-    "in_review staged staging candidate signing added retrain propose",
+    "in_review staged staging candidate signing added retrain propose declared",
     ("neutral", "dash"): "unknown none draft archived retired cancelled skipped idle superseded withdrawn expired "
-    "disabled never inactive empty waiting unopened same log too_small note removed",
+    "disabled never inactive empty waiting unopened same log too_small note removed not_materialised no_target",
 }
 _LOOKS = {state: (tone, glyph) for (tone, glyph), states in _TABLE.items() for state in states.split()}
 

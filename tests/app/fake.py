@@ -79,7 +79,7 @@ class FakeClient:
         self.closed = False
         self.answers = answers()
 
-    def ask(self, name: str, **params: Any) -> Any:
+    def ask(self, name: str, /, **params: Any) -> Any:
         self.asked.append((name, params))
         self.threads.add(threading.get_ident())
         if name in self.broken:

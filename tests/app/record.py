@@ -17,6 +17,7 @@ import polars as pl
 from app.opening import open_workspace
 
 FILE = Path(__file__).parent / "answers.json"
+GROWING = "station_files"
 ADDRESS = "ssh://plimsoll-target@harbour:22/srv/plimsoll"
 
 
@@ -50,6 +51,15 @@ def record(client: Any) -> dict[str, Any]:
     }
     out |= {"ledger_verify": ask("ledger_verify"), "monitoring": ask("monitoring")}
     out["monitoring"]["data"].pop("checks")
+    out |= {"data_tables": plain(ask("data_tables")), "feature_catalogue": plain(ask("feature_catalogue"))}
+    out["feature_view"] = ask("feature_view", name="origin_delays")
+    out["personal_tags"] = plain(ask("personal_tags", table="flights"))
+    out["check_history"] = plain(ask("check_history", table=GROWING, check="local hour is unique"))
+    grown = ask("snapshots").filter(pl.col("table") == GROWING)["snapshot"].to_list()
+    pair = {"a": grown[1], "b": grown[0]}
+    out["snapshot_diff"] = ask("snapshot_diff", key=["origin", "time_hour"], **pair)
+    out["profiles_compared"] = ask("profiles_compared", **pair)
+    out["data_sheet"] = ask("data_sheet", id="airlines")
     out["snapshot"] = snapshot = ask("snapshot", id="flights")
     snapshot["profile"]["columns"] = snapshot["profile"]["columns"][:12]
     out["leakage"] = ask("snapshot", id="flights_features")["leakage"]

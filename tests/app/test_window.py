@@ -71,7 +71,8 @@ def test_every_page_has_an_empty_state(qtbot: QtBot, tmp_path: Path) -> None:
 
 
 def test_every_page_shows_its_error_and_recovers(qtbot: QtBot, tmp_path: Path) -> None:
-    first = ("overview", "snapshots", "runs", "evaluations", "releases", "monitoring", "lineage", "ledger")
+    first = ("overview", "data_tables", "feature_catalogue", "runs", "evaluations", "releases")
+    first += ("monitoring", "lineage", "ledger")
     client = FakeClient(broken=first)
     window = open_window(qtbot, tmp_path, client)
     assert set(states_of(window).values()) == {"error"}
@@ -101,7 +102,7 @@ def test_a_change_refreshes_what_is_stale(window: Window, client: FakeClient, qt
 
 def test_every_page_by_keyboard(window: Window, qtbot: QtBot) -> None:
     for number, page in enumerate(PAGES, 1):
-        qtbot.keyClick(window, Qt.Key(Qt.Key.Key_0 + number), Qt.KeyboardModifier.ControlModifier)
+        qtbot.keyClick(window, Qt.Key(Qt.Key.Key_0 + number % 10), Qt.KeyboardModifier.ControlModifier)
         assert window._current == page.id
 
 
@@ -167,7 +168,7 @@ def test_approval_needs_evidence_then_passphrase(window: Window, client: FakeCli
     name, request = client.changed[-1]
     assert name == "release.sign"
     assert request["meaning"] == "approve"
-    assert len(request["evidence_opened"]) == 9
+    assert set(request["evidence_opened"]) == {piece["id"] for piece in page._answer["dossier"]["evidence"]}
     assert page._dialog is None
 
 
@@ -195,7 +196,9 @@ def test_each_is_told_why_not() -> None:
     assert "proposed this release" in why("ada", set())
     assert "signed this release already" in why("katherine", set())
     assert "role reviewer" in why("oscar", set(), roles=["operator"])
-    assert "9 of 9 left" in why("grace", set())
+    count = len(answer["dossier"]["evidence"])
+    assert count >= 9
+    assert f"{count} of {count} left" in why("grace", set())
     assert why("grace", {piece["id"] for piece in answer["dossier"]["evidence"]}) == ""
     assert "nothing left to sign" in obstacle({**answer, "state": "deployed"}, reviewer, set())
 
@@ -217,7 +220,7 @@ def test_evidence_opens_its_report(window: Window, client: FakeClient) -> None:
     assert window._current == "data"
     data = window.page("data")
     assert data.tabs.tabText(data.tabs.currentIndex()).startswith("Checks")
-    assert data.snapshots.current()["table"] == checks["summary"].split(":")[0]
+    assert data.tables.current()["table"] == checks["summary"].split(":")[0]
 
 
 def test_lineage_draws_alike_things_as_one(window: Window) -> None:
@@ -225,11 +228,12 @@ def test_lineage_draws_alike_things_as_one(window: Window) -> None:
     settle(window.bridge, "lineage")
     page = window.page("lineage")
     kinds = page._rows["kind"].to_list()
-    assert "5 sources" in kinds
+    many = next(kind for kind in kinds if kind.endswith(" sources"))
     assert not set(kinds) & {"validation", "profile"}
-    group = page._rows.filter(pl.col("kind") == "5 sources")["id"][0]
+    group = page._rows.filter(pl.col("kind") == many)["id"][0]
+    alone = kinds.count("source")
     page._focus(group)
-    assert page._rows["kind"].to_list().count("source") == 5
+    assert page._rows["kind"].to_list().count("source") == alone + int(many.split()[0])
     page.reports.setChecked(True)
     assert any("validation" in kind for kind in page._rows["kind"].to_list())
 

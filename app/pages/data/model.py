@@ -2,26 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
+from PySide6.QtCore import Signal
 
 from app.pages.base import PageModel, Then
 from app.tables import format as fmt
+from core.kernel.errors import PlimsollError
 
 
 class DataModel(PageModel):
-    """Snapshots, one snapshot with its profile, and its rows page by page."""
+    """Tables, their snapshots, and everything about one snapshot."""
 
-    questions = ("snapshots", "snapshot", "snapshot_rows")
+    questions = (
+        "data_tables",
+        "snapshots",
+        "snapshot",
+        "snapshot_rows",
+        "snapshot_diff",
+        "check_history",
+        "data_sheet",
+        "profiles_compared",
+        "personal_tags",
+    )
+    part_failed = Signal(object)
+
+    def tables(self, then: Then) -> None:
+        """One row a table of the project or the workspace."""
+        self.ask("data_tables", then)
 
     def snapshots(self, then: Then) -> None:
         """All snapshots, newest first."""
         self.ask("snapshots", then)
 
-    def snapshot(self, name: str, then: Then) -> None:
+    def snapshot(self, name: str, then: Then, *, slot: str = "") -> None:
         """One snapshot with profile and validation."""
-        self.ask("snapshot", then, id=name)
+        self.ask("snapshot", then, slot=slot, id=name)
+
+    def difference(
+        self, before: str, after: str, key: list[str], then: Then, failed: Callable[[PlimsollError], None]
+    ) -> None:
+        """What changed between two snapshots."""
+        self.ask("snapshot_diff", then, failed=failed, a=before, b=after, key=key)
+
+    def shapes(self, before: str, after: str, then: Then) -> None:
+        """How the profile of each column moved between two snapshots; one without a profile is passed over."""
+        self.ask("profiles_compared", then, failed=lambda _error: then({}), a=before, b=after)
+
+    def personal(self, table: str, then: Then) -> None:
+        """Columns that were declared, proposed, confirmed or rejected as personal data."""
+        self.ask("personal_tags", then, failed=self.part_failed.emit, table=table)
+
+    def history(self, table: str, check: str, then: Then) -> None:
+        """A check over the snapshots of a table."""
+        self.ask("check_history", then, failed=self.part_failed.emit, table=table, check=check)
+
+    def sheet(self, name: str, then: Then) -> None:
+        """The data sheet of a snapshot, as Markdown."""
+        self.ask("data_sheet", then, failed=self.part_failed.emit, id=name)
 
     def rows(self, name: str, offset: int, limit: int, by: str, descending: bool, then: Then) -> None:
         """A page of rows in an order."""
@@ -37,87 +77,26 @@ class DataModel(PageModel):
         )
 
 
-def profile_frame(profile: dict[str, Any]) -> pl.DataFrame:
-    """One row a column of a table profile."""
-    rows = profile.get("rows") or 0
-    fields = []
-    for column in profile.get("columns") or []:
-        nulls = column.get("nulls") or 0
-        top = column.get("top") or []
-        fields.append(
-            {
-                "column": column["name"],
-                "type": column.get("type"),
-                "missing": nulls,
-                "share": nulls / rows if rows else 0.0,
-                "distinct": column.get("distinct"),
-                "lowest": _text(column.get("min")),
-                "highest": _text(column.get("max")),
-                "mean": column.get("mean"),
-                "frequent": f"{top[0]['value']} ({top[0]['count']:,})" if top else "",
-            }
-        )
-    schema = {
-        "column": pl.String,
-        "type": pl.String,
-        "missing": pl.Int64,
-        "share": pl.Float64,
-        "distinct": pl.Int64,
-        "lowest": pl.String,
-        "highest": pl.String,
-        "mean": pl.Float64,
-        "frequent": pl.String,
-    }
-    return pl.DataFrame(fields, schema=schema)
+def matching(frame: pl.DataFrame, text: str) -> pl.DataFrame:
+    """The rows of which any text holds all words of ``text``, whatever their case."""
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    if not text.strip() or not texts:
+        return frame
+    whole = pl.concat_str([pl.col(name).fill_null("") for name in texts], separator=" ").str.to_lowercase()
+    return frame.filter(pl.all_horizontal(whole.str.contains(word, literal=True) for word in text.lower().split()))
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:g}" if isinstance(value, float) else str(value)[:19]
+def snapshot_title(row: dict[str, Any]) -> str:
+    """A snapshot in a list of snapshots of one table."""
+    return f"{fmt.when(row['created_at'])}  ·  {fmt.integer(row['rows'])} rows"
 
 
-def checks_frame(validation: dict[str, Any]) -> pl.DataFrame:
-    """One row a check of a validation report, failures first."""
-    rows = []
-    for item in validation.get("results") or []:
-        state = "passed" if item["passed"] else "warned" if item.get("severity") == "warn" else "failed"
-        rows.append(
-            {
-                "state": state,
-                "check": str(item["name"]),
-                "kind": str(item.get("kind") or ""),
-                "about": ", ".join(item.get("columns") or []) or "table",
-                "failing": item.get("failed"),
-                "observed": str(item.get("observed") or ""),
-                "expected": str(item.get("expected") or ""),
-            }
-        )
-    rows.sort(key=lambda one: ("failed", "warned", "passed").index(str(one["state"])))
-    names = ("state", "check", "kind", "about", "observed", "expected")
-    return pl.DataFrame(
-        rows, schema={**dict.fromkeys(names[:4], pl.String), "failing": pl.Int64, **dict.fromkeys(names[4:], pl.String)}
-    )
-
-
-def with_checks(frame: pl.DataFrame) -> pl.DataFrame:
-    """The list of snapshots with one state and one line of words for their checks."""
-    failed, warned, passed = (pl.col(f"checks_{name}") for name in ("failed", "warned", "passed"))
-    state = (
-        pl.when(passed.is_null())
-        .then(None)
-        .when(failed > 0)
-        .then(pl.lit("failed"))
-        .when(warned > 0)
-        .then(pl.lit("warned"))
-        .otherwise(pl.lit("passed"))
-    )
-    words = (
-        pl.when(passed.is_null())
-        .then(pl.lit("not checked"))
-        .otherwise(pl.format("{} passed, {} warned, {} failed", passed, warned, failed))
-    )
-    return frame.with_columns(state.alias("state"), words.alias("checks"), pl.col("kind").str.replace_all("_", " "))
+def drift_lines(drift: dict[str, Any]) -> list[str]:
+    """The schema's drift against the snapshot before, a line a column."""
+    out = [f"{one['before']} is now called {one['after']}" for one in drift.get("renamed") or []]
+    out += [f"{name} is missing" for name in drift.get("missing") or []]
+    out += [f"{one['name']} was {one['before']}, is {one['after']}" for one in drift.get("retyped") or []]
+    return out + [f"{name} is new" for name in drift.get("new") or []]
 
 
 def leaks_frame(leakage: dict[str, Any]) -> pl.DataFrame:
@@ -135,18 +114,3 @@ def leaks_frame(leakage: dict[str, Any]) -> pl.DataFrame:
     rows.sort(key=lambda one: str(one["state"]))
     words = dict.fromkeys(("state", "test", "headline", "detail"), pl.String)
     return pl.DataFrame(rows, schema={**words, "rows": pl.Int64})
-
-
-def facts_of(answer: dict[str, Any]) -> list[tuple[str, str]]:
-    """Where a snapshot comes from, in words and digests."""
-    seconds = (answer.get("detail") or {}).get("seconds")
-    return [
-        ("Snapshot", str(answer.get("snapshot"))),
-        ("Kind", str(answer.get("kind") or "").replace("_", " ")),
-        ("Made (UTC)", fmt.when(answer.get("created_at"), seconds=True)),
-        ("Took", fmt.seconds(seconds)),
-        ("Size", fmt.size(answer.get("bytes"))),
-        ("Digest", str(answer.get("digest") or "–")),
-        ("Of the source", str(answer.get("source_digest") or "–")),
-        ("Of the schema", str(answer.get("schema_digest") or "–")),
-    ]

@@ -1,47 +1,40 @@
-"""Snapshots at the top; the chosen one's profile, checks, rows and facts below."""
+"""The tables at the top; the chosen one's snapshots, profile, checks, changes, rows and facts below."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
-from PySide6.QtWidgets import QTabWidget
+from PySide6.QtWidgets import QComboBox, QTabWidget
 
 from app.bridge import Bridge
 from app.pages.base import Page
-from app.pages.data.model import DataModel, checks_frame, facts_of, leaks_frame, profile_frame, with_checks
-from app.plots.chart import ChartView
-from app.plots.series import Chart, Series, floats, histogram
+from app.pages.data.about import FactsTab, SheetTab
+from app.pages.data.changes import ChangesTab
+from app.pages.data.checks import ChecksTab
+from app.pages.data.model import DataModel, drift_lines, leaks_frame, matching, snapshot_title
+from app.pages.data.profile import ProfileTab
+from app.pages.data.rows import RowsTab
 from app.tables import format as fmt
 from app.tables.columns import Column
-from app.tables.model import RemoteModel
 from app.tables.view import Table
-from app.widgets.figure import KeyValueGrid
 from app.widgets.layout import Card
+from app.widgets.search import SearchField
 from app.widgets.states import EmptyState
+from core.kernel.errors import PlimsollError
 
-SNAPSHOTS = {
-    "table": "Table",
-    "kind": "Kind",
-    "state": "Checks",
-    "checks": "Outcome",
-    "rows": "Rows",
-    "columns": "Columns",
-    "bytes": "Size",
-    "created_at": "Made (UTC)",
-}
-PROFILE = [
-    Column("column", "Column"),
-    Column("type", "Type"),
-    Column("missing", "Missing", fmt.number, "number"),
-    Column("share", "Share", fmt.share, "number"),
-    Column("distinct", "Distinct", fmt.number, "number"),
-    Column("lowest", "Lowest"),
-    Column("highest", "Highest"),
-    Column("mean", "Mean", fmt.number, "number"),
+TABLES = [
+    Column("table", "Table"),
+    Column("kind", "Kind"),
+    Column("origin", "From"),
+    Column("state", "Checks", kind="badge"),
+    Column("checks", "Outcome"),
+    Column("rows", "Rows", fmt.number, "number"),
+    Column("columns", "Columns", fmt.number, "number"),
+    Column("bytes", "Size", fmt.size, "number"),
+    Column("snapshots", "Snapshots", fmt.number, "number"),
+    Column("made_at", "Newest (UTC)", fmt.when, "time"),
 ]
-VARIED = 60
 LEAKS = [
     Column("state", "State", kind="badge"),
     Column("test", "Test"),
@@ -49,154 +42,180 @@ LEAKS = [
     Column("detail", "Found"),
     Column("rows", "Rows concerned", fmt.number, "number"),
 ]
-CHECKS = [
-    Column("state", "State", kind="badge"),
-    Column("check", "Check"),
-    Column("kind", "Kind"),
-    Column("about", "On"),
-    Column("failing", "Rows failing", fmt.number, "number"),
-    Column("observed", "Observed"),
-    Column("expected", "Expected"),
-]
+TABS = {"profile": 0, "validation": 1, "changes": 2, "leakage": 3}
 
 
 class View(Page):
-    """Snapshots, profiles and validation."""
+    """Tables, snapshots, profiles and validation."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
         self.model = DataModel(bridge, self)
         self.model.failed.connect(self.show_error)
+        self.model.part_failed.connect(self.tell_error)
         self._wanted = ""
-        self._shown = ""
-        self._profile: dict[str, Any] = {}
-        self.snapshots = Table("Snapshots")
-        self.snapshots.chosen.connect(self._choose)
-        self.columns = Table("Columns of the snapshot")
-        self.columns.chosen.connect(self._show_column)
-        self.chart = ChartView(240)
-        self.checks = Table("Checks of the snapshot")
+        self._frame = pl.DataFrame()
+        self._made: list[dict[str, Any]] = []
+        self._answer: dict[str, Any] = {}
+        self.search = SearchField("tables")
+        self.search.textChanged.connect(self._narrow)
+        self.tables = Table("Tables")
+        self.tables.chosen.connect(self._choose_table)
+        self.pick = QComboBox()
+        self.pick.setAccessibleName("Snapshot")
+        self.pick.setMinimumWidth(260)
+        self.pick.activated.connect(self._pick)
+        self.profile, self.checks, self.changes = ProfileTab(self), ChecksTab(self), ChangesTab()
         self.leaks = Table("Leak tests of the snapshot")
-        self.rows = Table("Rows of the snapshot")
-        self.facts = KeyValueGrid()
+        self.rows, self.facts, self.sheet = RowsTab(self.model), FactsTab(), SheetTab()
+        self.checks.history_wanted.connect(self._ask_history)
+        self.changes.chosen.connect(self._open_column)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.split(self.columns, self.chart, sizes=(2, 1)), "Profile")
-        self.tabs.addTab(self.checks, "Checks")
-        self.tabs.addTab(self.leaks, "Leak tests")
-        self.tabs.addTab(self.rows, "Rows")
-        about = Card()
-        about.setObjectName("plain")
-        about.add(self.facts)
-        about.body.addStretch(1)
-        self.tabs.addTab(about, "Facts")
-        self.detail = Card("Snapshot").add(self.tabs)
-        top = Card("Snapshots", "every ingestion and derived table, fixed by its digest").add(self.snapshots)
-        content = self.split(top, self.detail, sizes=(2, 3), vertical=True)
+        for title, widget in (
+            ("Profile", self.profile),
+            ("Checks", self.checks),
+            ("Changes", self.changes),
+            ("Leak tests", self.leaks),
+            ("Rows", self.rows),
+            ("Facts", self.facts),
+            ("Data sheet", self.sheet),
+        ):
+            self.tabs.addTab(widget, title)
+        self.tabs.currentChanged.connect(self._open_tab)
+        self.detail = Card("Table", actions=(self.pick,)).add(self.tabs)
+        top = Card("Tables", "sources and what was derived from them", actions=(self.search,)).add(self.tables)
         self.build(
-            content,
+            self.split(top, self.detail, sizes=(2, 3), vertical=True),
             EmptyState(
-                "No data has been ingested", "Run 'plimsoll ingest' to snapshot the sources that plimsoll.yaml names."
+                "No data has been ingested", "Run 'plimsoll run' in a project's folder to snapshot what it names."
             ),
         )
 
+    # -- the list of tables ----------------------------------------------------------------------
+
     def load(self) -> None:
         self.states.loading()
-        self.model.snapshots(self._show)
+        self.model.tables(self._show)
 
     def open_item(self, item: str) -> None:
-        """A snapshot by its id, and after ``#`` which report of it."""
+        """A snapshot or a table, and after ``#`` which report of it."""
         self._wanted, _, part = item.partition("#")
-        tab = {"profile": 0, "validation": 1, "leakage": 2}.get(part)
-        if tab is not None:
-            self.tabs.setCurrentIndex(tab)
-        if self.snapshots.model() is not None:
-            self.snapshots.select("snapshot", self._wanted)
+        if part in TABS:
+            self.tabs.setCurrentIndex(TABS[part])
+        if not self._frame.is_empty():
+            self.load()
+
+    def run_command(self, name: str) -> None:
+        if name == "filter":
+            self.search.setFocus()
 
     def _show(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
         if frame.is_empty():
             self.describe("")
             self.states.empty()
             return
-        self.describe(f"{frame.height} snapshots, {fmt.integer(int(frame['rows'].sum()))} rows")
-        self.snapshots.show_frame(with_checks(frame), SNAPSHOTS, key="snapshot")
+        count, rows = int(frame["snapshots"].sum()), int(frame["rows"].sum())
+        self.describe(f"{frame.height} tables, {count} snapshots, {fmt.integer(rows)} rows in the newest")
+        self._narrow()
         self.states.full()
-        checked = frame.filter(pl.col("checks_passed").is_not_null() & (pl.col("kind") == "source"))
-        first = checked.sort("rows", descending=True)["snapshot"].to_list() or frame["snapshot"].to_list()
-        if not (self._wanted and self.snapshots.select("snapshot", self._wanted)):
-            self.snapshots.select("snapshot", first[0])
+        self.model.snapshots(self._show_snapshots)
 
-    def _choose(self, row: dict[str, Any]) -> None:
-        self._wanted = str(row["snapshot"])
-        self.detail.heading.setText(f"{row['table']}")
-        self.detail.note.say(f"{fmt.integer(row['rows'])} rows, {row['columns']} columns, {row['snapshot']}")
+    def _narrow(self) -> None:
+        self.tables.show_frame(matching(self._frame, self.search.text()), TABLES, key="table")
+
+    def _show_snapshots(self, frame: pl.DataFrame) -> None:
+        self._made = frame.to_dicts()
+        wanted = next((row["table"] for row in self._made if row["snapshot"] == self._wanted), self._wanted)
+        kept = str(self.tables.current().get("table") or "")
+        if wanted and self.tables.select("table", wanted):
+            return
+        if kept:
+            self._choose_table(self.tables.current())
+            return
+        sources = self._frame.filter((pl.col("kind") == "source") & pl.col("snapshot").is_not_null())
+        first = (sources if sources.height else self._frame).sort("rows", descending=True, nulls_last=True)
+        self.tables.select("table", first["table"][0])
+
+    # -- one table -------------------------------------------------------------------------------
+
+    def _choose_table(self, row: dict[str, Any]) -> None:
+        own = [one for one in self._made if one["table"] == row["table"]]
+        self.detail.heading.setText(str(row["table"]))
+        self.detail.note.say(str(row.get("description") or f"{row['kind']}".replace("_", " ")))
+        self.pick.clear()
+        for one in own:
+            self.pick.addItem(snapshot_title(one), one["snapshot"])
+        place = max(0, self.pick.findData(self._wanted)) if self._wanted else 0
+        self.pick.setCurrentIndex(place)
+        self.pick.setEnabled(len(own) > 1)
+        if own:
+            self._pick(place)
+        elif self._made:
+            self._nothing()
+
+    def _pick(self, place: int) -> None:
+        self._wanted = str(self.pick.itemData(place))
         self.model.snapshot(self._wanted, self._show_snapshot)
 
+    def _nothing(self) -> None:
+        """The project names a table that was never ingested."""
+        self._answer = {}
+        self.profile.show_profile(None)
+        self.checks.show_report(None)
+        self.leaks.show_frame(leaks_frame({}), LEAKS)
+        self.changes.nothing()
+        self.rows.clear()
+        self.facts.show_facts({})
+        self.sheet.show_sheet("")
+
     def _show_snapshot(self, answer: dict[str, Any]) -> None:
-        self._profile = answer.get("profile") or {}
-        self.columns.show_frame(profile_frame(self._profile), PROFILE, key="column")
-        self._choose_column()
-        if not self._profile:
-            self.chart.show_chart(Chart("", "", "", [], nothing="This table was not profiled"))
-        checks = checks_frame(answer.get("validation") or {})
-        self.checks.show_frame(checks, CHECKS)
-        self.tabs.setTabText(1, f"Checks ({checks.height})")
+        self._answer = answer
+        self.profile.compare_with(None)
+        self.profile.show_profile(answer.get("profile"))
+        checks = self.checks.show_report(answer.get("validation"))
+        self.tabs.setTabText(1, f"Checks ({checks})" if checks else "Checks")
         leaks = leaks_frame(answer.get("leakage") or {})
         self.leaks.show_frame(leaks, LEAKS)
-        self.tabs.setTabText(2, f"Leak tests ({leaks.height})")
-        self.facts.show_pairs(facts_of(answer))
-        self._show_rows(answer)
+        self.tabs.setTabVisible(TABS["leakage"], not leaks.is_empty())
+        self.facts.show_facts(answer)
+        self.rows.show_rows(self._wanted, int(answer.get("rows") or 0))
+        self._ask_changes()
+        self._open_tab(self.tabs.currentIndex())
 
-    def _choose_column(self) -> None:
-        """Keep the column that was chosen, else the first with a distribution worth a look."""
-        for column in self._profile.get("columns") or []:
-            if (column.get("distinct") or 0) > VARIED and not self.columns.current():
-                self.columns.select("column", column["name"])
-        self.columns.choose_first()
+    def _open_tab(self, place: int) -> None:
+        """What is asked only when it is looked at."""
+        shown = self.tabs.widget(place)
+        if shown is self.sheet and self._answer:
+            self.model.sheet(self._wanted, self.sheet.show_sheet)
+        elif shown is self.facts and self._answer:
+            self.model.personal(str(self._answer["table"]), self.facts.show_personal)
 
-    def _show_rows(self, answer: dict[str, Any]) -> None:
-        name = self._wanted
-        if name == self._shown:
+    def _open_column(self, name: str) -> None:
+        self.tabs.setCurrentWidget(self.profile)
+        self.profile.choose_column(name)
+
+    def _ask_history(self, check: str) -> None:
+        self.model.history(str(self.tables.current().get("table", "")), check, self.checks.show_history)
+
+    # -- against the snapshot before -------------------------------------------------------------
+
+    def _ask_changes(self) -> None:
+        place = self.pick.currentIndex() + 1
+        if place >= self.pick.count():
+            self.changes.nothing()
             return
-        self._shown = name
-        total = int(answer.get("rows") or 0)
-        self.model.rows(name, 0, 256, "", False, lambda part: self._open_rows(name, total, part))
+        before = str(self.pick.itemData(place))
+        drift = self._answer.get("drift") or {}
+        self.changes.begin(drift_lines(drift))
+        self.model.snapshot(before, self._show_before, slot="before")
+        self.model.shapes(before, self._wanted, self.changes.show_shapes)
+        key = [str(name) for name in self._answer.get("key") or []]
+        self.model.difference(before, self._wanted, key, self.changes.show_diff, self._no_difference)
 
-    def _open_rows(self, name: str, total: int, part: pl.DataFrame) -> None:
-        if name != self._wanted:
-            return
-        model: RemoteModel
+    def _show_before(self, answer: dict[str, Any]) -> None:
+        self.profile.compare_with(answer.get("profile"))
 
-        def fetch(offset: int, limit: int, by: str, descending: bool) -> None:
-            self.model.rows(
-                name, offset, limit, by, descending, lambda rows: self._receive(model, offset, by, descending, rows)
-            )
-
-        model = RemoteModel(total, part.clear(), fetch, self.rows)
-        model.receive(0, "", False, part)
-        self.rows.show_model(model)
-
-    def _receive(self, model: RemoteModel, offset: int, by: str, descending: bool, rows: pl.DataFrame) -> None:
-        if self.rows.model() is model:
-            model.receive(offset, by, descending, rows)
-
-    def _show_column(self, row: dict[str, Any]) -> None:
-        found = [c for c in self._profile.get("columns") or [] if c["name"] == row["column"]]
-        if not found:
-            return
-        column = found[0]
-        shape, top = column.get("histogram"), column.get("top") or []
-        if shape:
-            self.chart.show_chart(histogram(column["name"], shape["edges"], shape["counts"], column["name"]))
-            return
-        labels = [str(item["value"]) for item in top[:12]]
-        bars = Series("rows", np.arange(len(labels), dtype=np.float64), floats(i["count"] for i in top[:12]), "bars")
-        self.chart.show_chart(
-            Chart(
-                f"{column['name']}, most frequent",
-                "value",
-                "rows",
-                [bars],
-                labels,
-                nothing="This column has no values to count",
-            )
-        )
+    def _no_difference(self, error: PlimsollError) -> None:
+        words = [f"{part.rstrip('.')}." for part in (error.headline, error.detail, error.remedy) if part]
+        self.changes.no_diff(" ".join(words))

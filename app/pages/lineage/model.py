@@ -19,7 +19,8 @@ class LineageModel(PageModel):
         self.ask("lineage", then, node=node or "", depth=depth)
 
 
-REPORTS = ("profile", "validation", "leakage", "evaluation", "gates", "monitoring")
+REPORTS = ("profile", "validation", "leakage", "evaluation", "gates", "monitoring", "personal")
+REPORTS += ("materialisation", "freshness", "parity", "schema_drift", "collection", "erasure")
 PLURAL = {"table": "tables", "source": "sources", "deployment": "deployments", "labels": "label deliveries"}
 
 

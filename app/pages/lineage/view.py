@@ -50,7 +50,7 @@ class View(Page):
         self.steps.setValue(3)
         self.steps.setAccessibleName("Steps from the focus")
         self.steps.valueChanged.connect(self._deeper)
-        fit = button("Fit", tip="Fit the graph to the window (Ctrl+0)")
+        fit = button("Fit", tip="Fit the graph to the window (Ctrl+Shift+F)")
         self.twin = button("Show as table", tip="The graph as a table (Ctrl+T)")
         self.twin.setCheckable(True)
         fit.clicked.connect(self._fit)

@@ -13,6 +13,7 @@ from core.contract.checks import MASK
 from core.engine.context import state_of
 from core.engine.find import find
 from core.engine.privacy import tagged_columns
+from core.engine.projects import last_loaded, read_version
 from core.engine.references import CONTENT, gone, require_content
 from core.engine.registry import question
 from core.engine.retention import tags_of
@@ -100,11 +101,19 @@ def snapshot(engine: Engine, id: str) -> dict[str, Any]:
             "detail": row.detail,
             "tags": sorted(tag for tag, one in tags_of(session).items() if one == row.id),
             "content": state_of(session, "snapshot", row.id, CONTENT) or "kept",
+            "key": _key(session, row.name),
             "profile": report_body(engine, session, "profile", row.id),
             "validation": report_body(engine, session, "validation", row.id),
             "leakage": report_body(engine, session, "leakage", row.id),
             "drift": report_body(engine, session, "schema_drift", row.id),
         }
+
+
+def _key(session: Session, table: str) -> list[str]:
+    """The columns that identify a row of a source, as the loaded project says."""
+    version = last_loaded(session)
+    source = read_version(version, {}).sources.get(table) if version else None
+    return source.key if source else []
 
 
 @question("snapshot_rows")
