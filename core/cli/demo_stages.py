@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import resources
 from core.cli.demo import PASSPHRASES, PEOPLE, Demo
+from core.cli.demo_data import backfill, compare_snapshots, data_sheets, months_arrive, weak_labels
 from core.cli.demo_features import online_features
+from core.cli.demo_site import prepare_site
 from core.kernel.errors import AnswerIsNo, Refused, SystemFault, error_from_dict
 
 SINCE, UNTIL = "2013-07-01T00:00:00Z", "2013-08-01T00:00:00Z"
 WHOLE_WEEKS = "2013-07-29T00:00:00Z"
 FIRST_LABELS, AS_OF = "2013-07-15T00:00:00Z", "2013-08-02T12:00:00Z"
 PIPELINE_STAGES = (
-    ("ingest", "Ingest five tables", "Data · plimsoll data list", ("ingest:",)),
+    ("ingest", "Ingest six tables", "Data · plimsoll data list", ("ingest:",)),
     ("snapshot", "Snapshot and derive", "Data · plimsoll data show trips", ("table:",)),
     ("profile", "Profile", "Data · plimsoll data profile flights", ("profile:",)),
     ("validate", "Validate", "Data · plimsoll data show flights", ("validate:",)),
@@ -41,9 +41,10 @@ def make_users(demo: Demo) -> None:
 
 
 def walk_pipeline(demo: Demo) -> None:
-    """From five tables to a registered candidate."""
+    """From six tables to a registered candidate."""
     ada = demo.person("ada")
-    ada.change("project.load", {"path": str(Path(resources.__file__ or "").parent / "examples" / "flights")})
+    demo.facts["site"] = prepare_site(demo.root)
+    ada.change("project.load", {"path": str(demo.facts["site"])})
     view = demo.pipeline(ada.change("pipeline.run", {"reason": "demo"})["pipeline"])
     for _key, title, where, prefixes in PIPELINE_STAGES:
         steps = [step for step in view["steps"] if step["name"].startswith(prefixes)]
@@ -267,6 +268,11 @@ def verify(demo: Demo) -> None:
 STAGES: tuple[Callable[[Demo], None], ...] = (
     make_users,
     walk_pipeline,
+    months_arrive,
+    compare_snapshots,
+    backfill,
+    weak_labels,
+    data_sheets,
     propose,
     refuse_own_sign_off,
     sign,

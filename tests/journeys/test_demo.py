@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PAGES = (
     "overview",
     "data",
+    "features",
     "experiments",
     "evaluation",
     "approvals",
@@ -40,7 +41,7 @@ PAGES = (
 PLIMSOLL = str(Path(sys.executable).with_name("plimsoll"))
 STAGES = (
     "workspace and users",
-    "Ingest five tables",
+    "Ingest six tables",
     "Snapshot and derive",
     "Profile",
     "Validate",
@@ -51,6 +52,11 @@ STAGES = (
     "Gates",
     "Register",
     "Compare with the champion",
+    "Files arrive",
+    "Compare two snapshots",
+    "Backfill a past week",
+    "Weak labels",
+    "Data sheet, Croissant, personal data",
     "Propose release",
     "Author's own sign-off",
     "Two sign-offs",
