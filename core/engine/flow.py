@@ -161,6 +161,7 @@ def project_params(project: Project) -> dict[str, Any]:
         update={
             "suites": {},
             "retention": {},
+            "labelling": None,
             "training": project.training.model_copy(update={"candidates": {}}),
             "policy": project.policy.model_copy(update={"gates": []}),
             "targets": {},
