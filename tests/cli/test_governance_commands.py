@@ -104,7 +104,7 @@ def test_monitoring_without_traffic_says_so(run: Any, tmp_path: Path) -> None:
     assert "none yet" in run("incidents", "list").out
     assert run("incidents", "close", "latest", "--reason", "x").code == 2
     labels = tmp_path / "labels.csv"
-    labels.write_text("order,label,known_at\no00001,1,2025-03-01T00:00:00Z\n")
+    labels.write_text("order,label,known_at\no00900,1,2025-03-01T00:00:00Z\n")
     assert run("--json", "labels", "add", str(labels)).json["rows"] == 1
     assert run("labels", "add", str(tmp_path / "none.csv")).code == 2
 

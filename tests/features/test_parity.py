@@ -259,7 +259,7 @@ def test_bikeshare_with_integers_text_and_booleans(flights_project: Project, tmp
 
 
 def test_glucose_with_repeated_times_and_gaps(flights_project: Project, tmp_path: Path) -> None:
-    glucose = pl.read_csv(data_file("bokeh_sampledata", "_data/CGM.csv.gz"), try_parse_dates=True)
+    glucose = pl.read_csv(data_file("bokeh_sampledata", "_data/CGM.csv.gz"), try_parse_dates=True, null_values=["nil"])
     glucose = glucose.with_columns(patient=pl.lit("one"), at=pl.col("datetime").dt.replace_time_zone("UTC"))
     glucose.write_parquet(tmp_path / "glucose.parquet")
     view = FeatureView(
