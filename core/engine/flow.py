@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from core.engine.ingestion import ASKED, plan_ingest
@@ -17,6 +16,7 @@ from core.kernel.clock import utc_text
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem, SystemFault
 from core.project.schema import Drift, Evaluation, Project, Source
+from core.project.uses import names_in
 from core.store.tables import Run
 
 FEATURES = "features"
@@ -172,11 +172,6 @@ def project_params(project: Project) -> dict[str, Any]:
         }
     )
     return lean.model_dump(mode="json", by_alias=True)
-
-
-def names_in(text: str) -> set[str]:
-    """All words of a text, in small letters as tables are named. A table that a query does not name, it cannot read."""
-    return set(re.findall(r"\w+", text.lower()))
 
 
 def feature_tables(planner: Planner) -> dict[str, str]:

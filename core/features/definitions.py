@@ -6,7 +6,6 @@ counts: the query of a derived table, and how its sources read text, types and n
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from core.features.expressions import columns_read
@@ -14,6 +13,7 @@ from core.features.views import features_of
 from core.kernel.digests import digest_json
 from core.kernel.records import Record
 from core.project.schema import FeatureView, Project
+from core.project.uses import names_in
 
 WORDS_ONLY = {"owner", "description", "freshness"}
 READING = ("kind", "nulls", "types")  # of a source: what decides how its text becomes values
@@ -65,7 +65,7 @@ def tables_under(project: Project, table: str) -> list[str]:
         out.append(one)
         if one in project.tables:
             made = project.tables[one]
-            words = set(made.python.inputs if made.python else re.findall(r"\w+", made.sql))
+            words = set(made.python.inputs) if made.python else names_in(made.sql)
             todo += [name for name in names if name in words and name != one]
     return out
 

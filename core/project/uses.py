@@ -1,4 +1,4 @@
-"""Which columns of a source a project uses, as far as its text says."""
+"""Which tables and columns a project uses, as far as its text says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any
 from core.project.schema import Project
 
 _WORD = re.compile(r"[^\W\d]\w*|\"[^\"]+\"")
+
+
+def names_in(text: str) -> frozenset[str]:
+    """All words of a text, in small letters as tables are named: a table that a query does not name, it cannot read."""
+    return frozenset(re.findall(r"\w+", text.lower()))
 
 
 def words_about(project: Project, source: str) -> frozenset[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from sqlmodel import Session, col, select
 
 from core.engine.feature_history import history_of, versions_of
@@ -30,16 +29,6 @@ from core.store.tables import Report, Snapshot
 if TYPE_CHECKING:
     from core.engine.engine import Engine
 
-FEATURES = {
-    "feature": pl.String,
-    "origin": pl.String,
-    "kind": pl.String,
-    "entity": pl.String,
-    "owner": pl.String,
-    "filled": pl.Float64,
-    "definition": pl.String,
-}
-
 
 @question("project")
 def project(engine: Engine) -> dict[str, Any]:
@@ -60,24 +49,6 @@ def project(engine: Engine) -> dict[str, Any]:
         "views": list(loaded.features.views),
         "candidates": {name: item.trainer for name, item in loaded.training.candidates.items()},
     }
-
-
-@question("features")
-def features(engine: Engine) -> pl.DataFrame:
-    """All features of the loaded project; ``filled`` is the share of rows that have a value."""
-    with engine.workspace.database.reading() as session:
-        version = newest_version(session)
-        loaded = read_version(version, {})
-        filled = filled_in(newest_training_set(session, version.name))
-    rows = [
-        (name, "request", item.kind, "", "", filled.get(name), item.expression)
-        for name, item in loaded.features.request.items()
-    ]
-    for view_name, view in loaded.features.views.items():
-        for name, definition in definitions_in_words(view).items():
-            entity = ", ".join(view.entity)
-            rows.append((name, view_name, "number", entity, view.owner, filled.get(name), definition))
-    return pl.DataFrame(rows, schema=FEATURES, orient="row")
 
 
 @question("feature_view")
