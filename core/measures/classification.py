@@ -158,18 +158,19 @@ def best_threshold(label: Any, score: Any, *, cost_fp: float = 1.0, cost_fn: flo
 
 
 def curves(label: Any, score: Any, points: int = MAX_POINTS) -> Curves:
-    """ROC and precision-recall curves with at most ``points`` points each, ends kept."""
+    """ROC, precision-recall and gain curves with at most ``points`` points each, ends kept."""
     y, s = arrays(label, score)
     if not both_classes(y):
         raise InputError("Curves need both classes")
     tp, fp, scores = _cumulated(y, s)
     keep = _spread(tp / tp[-1] + fp / fp[-1], points - 1)
-    roc, pr = [CurvePoint(x=0.0, y=0.0)], []
+    roc, pr, gain = [CurvePoint(x=0.0, y=0.0)], [], [CurvePoint(x=0.0, y=0.0)]
     for i in keep.tolist():
         at = float(scores[i])
         roc.append(CurvePoint(x=float(fp[i] / fp[-1]), y=float(tp[i] / tp[-1]), threshold=at))
         pr.append(CurvePoint(x=float(tp[i] / tp[-1]), y=float(tp[i] / (tp[i] + fp[i])), threshold=at))
-    return Curves(roc=roc, pr=pr)
+        gain.append(CurvePoint(x=float((tp[i] + fp[i]) / y.size), y=float(tp[i] / tp[-1]), threshold=at))
+    return Curves(roc=roc, pr=pr, gain=gain)
 
 
 def _cumulated(y: Bools, s: Floats) -> tuple[Floats, Floats, Floats]:

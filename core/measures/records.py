@@ -141,10 +141,13 @@ class CurvePoint(Record):
 
 
 class Curves(Record):
-    """ROC (x false, y true positive rate) and PR (x recall, y precision), at most 200 points each."""
+    """ROC (x false, y true positive rate), PR (x recall, y precision) and gain (x share of rows called, y share of
+    positives among them), at most 200 points each. Lift is gain's y over x.
+    """
 
     roc: list[CurvePoint]
     pr: list[CurvePoint]
+    gain: list[CurvePoint] = Field(default_factory=list)
 
 
 class PairedTest(Record):
@@ -172,17 +175,30 @@ class ReliabilityBin(Record):
 class Calibration(Record):
     """Reliability curve, expected and maximal calibration error, and Murphy's (1973) parts of the Brier score.
 
-    ``brier = reliability - resolution + uncertainty + within_bins``.
+    ``brier = reliability - resolution + uncertainty + within_bins``. ``ece_debiased`` is the ECE less
+    what chance alone adds to it (null in reports made before it was known).
     """
 
     bins: list[ReliabilityBin]
     ece: float
+    ece_debiased: float | None = None
     mce: float
     brier: float
     reliability: float
     resolution: float
     uncertainty: float
     within_bins: float
+
+
+class Recalibration(Record):
+    """Calibration of the judged rows under one map of the scores (``none``: as they are)."""
+
+    method: Literal["none", "isotonic", "platt", "temperature"]
+    ece: float
+    ece_debiased: float | None
+    mce: float
+    brier: float
+    log_loss: float
 
 
 class SliceResult(Record):
