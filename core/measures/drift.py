@@ -21,6 +21,7 @@ import polars as pl
 from core.measures.classification import Floats
 from core.measures.drift_reference import Counts, count_cells, known_numbers, level_counts, moments
 from core.measures.drift_reference import fit_reference as fit_reference
+from core.measures.multiplicity import holm_adjusted
 from core.measures.records import CategoryReference, ColumnDrift, DriftReference, DriftReport, NumberReference
 
 FLOOR = 1e-6  # least share of a cell in the population stability index
@@ -138,13 +139,7 @@ def null_share_p(reference_nulls: int, reference_rows: int, nulls: int, rows: in
 
 def holm(p_values: list[float], alpha: float) -> list[bool]:
     """Which hypotheses Holm's (1979) step-down procedure rejects at family-wise level ``alpha``."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    rejected = [False] * len(p_values)
-    for step, i in enumerate(order):
-        if p_values[i] > alpha / (len(p_values) - step):
-            break
-        rejected[i] = True
-    return rejected
+    return [bool(p <= alpha) for p in holm_adjusted(p_values)]
 
 
 def _test(item: NumberReference | CategoryReference, column: pl.Series, draws: int, seed: int) -> Tested:

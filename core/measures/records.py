@@ -235,6 +235,46 @@ class SliceResult(Record):
         return " · ".join(f"{feature}={value}" for feature, value in zip(self.features, self.values, strict=True))
 
 
+class DiscoveredSlice(Record):
+    """A slice that was found, not declared: how much more the model errs there than on all other rows.
+
+    ``score`` is SliceLine's, ``ratio`` the slice's mean error over that of all rows, ``p_corrected``
+    Holm's over all slices looked at. ``beyond_expected`` is the mean error less what the model's own
+    probabilities expect: near 0 means that the rows are hard and the model knows it.
+    """
+
+    features: list[str]
+    values: list[str]
+    rows: int
+    share: float
+    error: float
+    error_rest: float
+    difference: float
+    ratio: float
+    score: float
+    p_corrected: float
+    beyond_expected: float | None = None
+
+    @property
+    def name(self) -> str:
+        """``carrier=OO · hour=>= 18``."""
+        return " · ".join(f"{feature}={value}" for feature, value in zip(self.features, self.values, strict=True))
+
+
+class SliceDiscovery(Record):
+    """What was searched, and the slices that stand out; none when nothing is beyond chance."""
+
+    loss: str
+    alpha: float
+    min_rows: int
+    significance: float
+    rows: int
+    mean_error: float
+    features: list[str]
+    looked_at: int = Field(description="Slices of enough rows that were tested")
+    slices: list[DiscoveredSlice]
+
+
 class GroupMetrics(Record):
     """One group of a fairness comparison; a rate with no row to count is null."""
 
