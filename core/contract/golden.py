@@ -30,7 +30,7 @@ def golden_rows(
     """``n`` rows of ``frame`` [rows, fields and view features] that cover outputs and odd values.
 
     Up to half are rows with a null or an unknown level, one for each feature that has any; the
-    rest are spread over the quantiles of ``outputs`` [rows].
+    rest are spread over the quantiles of ``outputs`` [rows], or class by class over those of [rows, k].
 
     Raises:
         InputError: when the lengths differ or there are fewer than ``n`` rows.
@@ -38,7 +38,9 @@ def golden_rows(
     if not frame.height == len(matrix) == len(outputs) or frame.height < n or n < 1:
         raise InputError(f"Golden rows need {n} rows and as many matrix rows and outputs as rows")
     odd = _odd_rows(contract, matrix, np.random.default_rng(seed), n // 2)
-    spread = _spread_rows(np.asarray(outputs, dtype=np.float64), n - len(odd), taken=set(odd))
+    along = np.asarray(outputs, dtype=np.float64)
+    along = along if along.ndim == 1 else along.argmax(axis=1) + along.max(axis=1)
+    spread = _spread_rows(along, n - len(odd), taken=set(odd))
     return [_golden(contract, frame, matrix, outputs, index) for index in sorted([*odd, *spread])]
 
 
@@ -65,7 +67,7 @@ def _golden(contract: Contract, frame: pl.DataFrame, matrix: Matrix, outputs: Ou
         fields={field.name: _plain(row[field.name]) for field in contract.fields},
         view_features={name: _plain(row.get(name)) for name in views},
         matrix=[None if math.isnan(value) else float(value) for value in matrix[index].tolist()],
-        output=float(outputs[index]),
+        output=outputs[index].tolist(),
     )
 
 
@@ -108,9 +110,10 @@ def check_golden(
     predict: Callable[[Matrix], Outputs],
     tolerance: float = 1e-5,
 ) -> list[Problem]:
-    """What this contract and ``predict`` ([n, d] to [n]) do differently from the golden rows.
+    """What this contract and ``predict`` ([n, d] to [n] or [n, k]) do differently from the golden rows.
 
-    Features must agree to the last bit of float32, outputs to ``tolerance`` (absolute).
+    Features must agree to the last bit of float32, probabilities to ``tolerance`` and numbers to that
+    part of the largest of them.
     """
     if not rows:
         return [Problem(what="there are no golden rows", remedy="Build the package again.")]
@@ -119,12 +122,28 @@ def check_golden(
     except InputError as error:
         return list(error.problems) or [Problem(what=str(error))]
     problems = [problem for i, row in enumerate(rows) for problem in _feature_problems(contract, row, matrix[i], i)]
-    outputs = np.asarray(predict(matrix), dtype=np.float64).reshape(-1)
-    if len(outputs) != len(rows):
-        return [*problems, Problem(what=f"the model gave {len(outputs)} outputs for {len(rows)} rows")]
-    for index, (row, output) in enumerate(zip(rows, outputs.tolist(), strict=True)):
-        if not abs(output - row.output) <= tolerance:
-            problems.append(_differs(f"golden row {index}", contract.output, row.output, output))
+    width = max(len(contract.classes), 1)
+    outputs = np.asarray(predict(matrix), dtype=np.float64)
+    if outputs.size != len(rows) * width:
+        return [*problems, Problem(what=f"the model gave {outputs.size} outputs for {len(rows)} rows")]
+    expected = [row.output if isinstance(row.output, list) else [row.output] for row in rows]
+    return problems + _output_problems(contract, expected, outputs.reshape(-1, width), tolerance)
+
+
+def _output_problems(
+    contract: Contract, expected: list[list[float]], outputs: npt.NDArray[np.float64], tolerance: float
+) -> list[Problem]:
+    names = [f"{contract.output} of {name}" for name in contract.classes] or [contract.output]
+    if contract.task == "regression":
+        tolerance *= max(abs(value) for values in expected for value in values) or 1.0
+    problems = []
+    for index, (wanted, found) in enumerate(zip(expected, outputs.tolist(), strict=True)):
+        if len(wanted) != len(found):
+            problems.append(Problem(what=f"golden row {index} has {len(wanted)} outputs", expected=f"{len(found)}"))
+            continue
+        for name, value, output in zip(names, wanted, found, strict=True):
+            if not abs(output - value) <= tolerance:
+                problems.append(_differs(f"golden row {index}", name, value, output))
     return problems
 
 

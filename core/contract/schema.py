@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.contract.tasks import Task
 from core.kernel.records import Record
 
 CheckKind = Literal[
@@ -179,10 +180,16 @@ class Contract(Record):
     features: list[Feature]
     views: list[ViewRef] = Field(default_factory=list)
     checks: list[Check] = Field(description="On the request's fields, at inference time and on the logs")
+    task: Task = "binary"
+    classes: list[str] = Field(
+        default_factory=list, description="For multiclass: what can be answered, sorted; the order of the output"
+    )
     output: str = "probability"
     threshold: float = 0.5
     on_invalid: Literal["reject", "fallback"] = "reject"
-    fallback_value: float | None = None
+    fallback_value: float | str | None = Field(
+        default=None, description="The answer to rows that break the contract; for multiclass the name of a class"
+    )
     latency_budget_ms: float = 50.0
     personal: list[str] = Field(default_factory=list, description="Fields masked before they are logged")
 
@@ -193,4 +200,4 @@ class GoldenRow(Record):
     fields: dict[str, str | float | int | bool | None]
     view_features: dict[str, float | str | None] = Field(default_factory=dict)
     matrix: list[float | None]
-    output: float
+    output: float | list[float] = Field(description="For multiclass the probability of each class")

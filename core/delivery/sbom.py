@@ -61,7 +61,7 @@ def _model_component(file: str, sha256: str, contract: Contract, provenance: dic
 def _model_card(contract: Contract, provenance: dict[str, Any]) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "approach": {"type": "supervised"},
-        "task": "classification",
+        "task": "regression" if contract.task == "regression" else "classification",
         "inputs": [{"format": f"{field.name}: {field.type}"} for field in contract.fields],
         "outputs": [{"format": f"{contract.output}: float"}],
     }

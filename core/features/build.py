@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from core.contract.tasks import Task
 from core.features.asof import look_up
 from core.features.availability import availability_problems
 from core.features.expressions import as_utc, columns_read, computed, expression
@@ -21,14 +22,17 @@ from core.project.schema import Project, Split
 
 ROW_GROUP = 65_536
 RESERVED = ("split", "label", "label_known_at", "prediction_time", "event_time")
+WEIGHT = "weight"  # reserved too, in a project that weighs its rows
+LABELS: dict[Task, pl.DataType] = {"binary": pl.Int8(), "multiclass": pl.String(), "regression": pl.Float64()}
 
 
 def build_training_set(project: Project, tables: dict[str, Path], out: Path, progress: Progress) -> TrainingSetResult:
     """Write the training set as one Parquet file and say what is in it.
 
-    Columns: ``split``, ``label`` (0, 1 or null), ``label_known_at``, ``prediction_time``,
-    ``event_time``, the request's raw fields, then all features (text categories as text). Rows in
-    equal rows out; they are sorted by prediction time and key, so equal input gives equal bytes.
+    Columns: ``split``, ``label`` (0 or 1, a text, or a number; null where unknown),
+    ``label_known_at``, ``prediction_time``, ``event_time``, ``weight`` where rows are weighed, the
+    request's raw fields, then all features (text categories as text). Rows in equal rows out; they are
+    sorted by prediction time and key, so equal input gives equal bytes.
 
     Args:
         tables: a Parquet file for each source and table that events and views name.
@@ -83,7 +87,7 @@ def _join_sides(project: Project, sides: list[Path], out: Path) -> None:
     """Stream the sides into one file, whole or not at all."""
     part = out.with_name(out.name + ".part")
     whole = pl.concat([pl.scan_parquet(side) for side in sides], how="horizontal")
-    chosen = whole.select(*RESERVED, *raw_fields(project), *_new_features(project))
+    chosen = whole.select(*reserved(project), *raw_fields(project), *_new_features(project))
     chosen.sink_parquet(part, compression="zstd", compression_level=3, row_group_size=ROW_GROUP, maintain_order=True)
     part.replace(out)
 
@@ -94,6 +98,7 @@ def columns_needed(project: Project) -> list[str]:
     needed = [*events.key, events.time, events.prediction_time, project.label.known_at]
     needed += [column for column, _ in request_reads(project)]
     needed += columns_read(project.label.expression, "label.expression")
+    needed += columns_read(project.training.weight, "training.weight") if project.training.weight else []
     needed += [known for known in events.available.values() if known != "always"]
     return list(dict.fromkeys(needed))
 
@@ -137,6 +142,11 @@ def refuse_leaks(project: Project, events: pl.DataFrame) -> None:
         )
 
 
+def reserved(project: Project) -> tuple[str, ...]:
+    """The columns of a training set that are neither a field nor a feature."""
+    return (*RESERVED, WEIGHT) if project.training.weight else RESERVED
+
+
 def raw_fields(project: Project) -> list[str]:
     """The event columns that a request carries: key, what features read, and entities."""
     names = [*project.events.key, *(column for column, _ in request_reads(project))]
@@ -144,9 +154,16 @@ def raw_fields(project: Project) -> list[str]:
 
 
 def labelled_requests(project: Project, events: pl.DataFrame) -> pl.DataFrame:
-    """Events with the reserved columns and the raw fields."""
+    """Events with the reserved columns and the raw fields.
+
+    Raises:
+        InputError: when a name is taken, or a label or weight is not what the task needs.
+    """
     known = as_utc(project.label.known_at)
-    label = expression(project.label.expression, "label.expression").cast(pl.Int8)
+    label = expression(project.label.expression, "label.expression").cast(LABELS[project.label.task])
+    label = label.fill_nan(None) if project.label.task == "regression" else label
+    if project.training.weight and WEIGHT in (*raw_fields(project), *feature_names(project)):
+        raise InputError(f"The name {WEIGHT!r} is taken by the weight of the rows", where="training.weight")
     with computed("label.expression"):
         frame = events.select(
             label.alias("label"),
@@ -155,7 +172,47 @@ def labelled_requests(project: Project, events: pl.DataFrame) -> pl.DataFrame:
             as_utc(project.events.time).alias("event_time"),
             *raw_fields(project),
         )
+    with computed("training.weight"):
+        frame = frame.with_columns(_weight(project, events))
+    check_labels(project, frame)
     return frame.with_columns(split_column(project.split).alias("split"))
+
+
+def _weight(project: Project, events: pl.DataFrame) -> list[pl.Series]:
+    if not project.training.weight:
+        return []
+    weight = expression(project.training.weight, "training.weight").cast(pl.Float64).alias(WEIGHT)
+    return [events.select(weight)[WEIGHT]]
+
+
+def check_labels(project: Project, frame: pl.DataFrame) -> None:
+    """Labels are 0 and 1, texts or finite numbers, and weights finite and not negative.
+
+    Raises:
+        InputError: with how many rows are not so.
+    """
+    wrong = {
+        "binary": ~pl.col("label").is_in([0, 1]),
+        "multiclass": pl.col("label").str.len_chars() == 0,
+        "regression": pl.col("label").is_infinite(),
+    }[project.label.task]
+    problems = []
+    if count := frame.filter(pl.col("label").is_not_null() & wrong).height:
+        expected = {"binary": "0 and 1 (or task: multiclass, task: regression)", "multiclass": "a text"}
+        problems.append(
+            Problem(
+                f"{count:,} labels do not fit a {project.label.task} task",
+                "label.expression",
+                expected.get(project.label.task, "a finite number"),
+            )
+        )
+    if project.training.weight:
+        weight = pl.col(WEIGHT)
+        bad = frame.filter(~(weight.is_finite() & (weight >= 0)).fill_null(value=False)).height
+        if bad:
+            problems.append(Problem(f"{bad:,} rows have no weight of 0 or more", "training.weight", "a number each"))
+    if problems:
+        raise InputError("Labels or weights cannot be used", problems=problems)
 
 
 def split_column(split: Split) -> pl.Expr:
@@ -269,7 +326,7 @@ def split_counts(frame: pl.DataFrame) -> list[SplitCount]:
     out = []
     for name in SPLITS:
         labels = frame.filter(pl.col("split") == name)["label"]
-        rate = labels.cast(pl.Float64).mean()
+        rate = labels.mean() if labels.dtype == pl.Int8 else None
         out.append(
             SplitCount(
                 split=name,

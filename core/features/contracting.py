@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 from core.contract.schema import Check, Contract, Feature, Field_, ViewRef
+from core.contract.tasks import output_of
 from core.features.asof import max_age_s
 from core.features.build import raw_fields
 from core.features.expressions import columns_read
@@ -15,6 +16,7 @@ from core.features.views import features_of
 from core.kernel.errors import InputError
 from core.project.schema import Project, RequestFeature
 
+MOST_CLASSES = 1_000
 RARE = 20  # rows of the train split below which a level is treated as unknown
 FieldType = Literal["int", "float", "text", "bool", "time"]
 
@@ -26,7 +28,7 @@ def contract_of(project: Project, training_set: Path, version: str) -> Contract:
     ranges come from the **train split only**, so that nothing of later rows is learned.
 
     Raises:
-        InputError: when the train split is empty.
+        InputError: when the train split is empty, or its labels cannot be the classes of a model.
     """
     frame = pl.read_parquet(training_set)
     train = frame.filter(pl.col("split") == "train")
@@ -45,9 +47,31 @@ def contract_of(project: Project, training_set: Path, version: str) -> Contract:
             for name, view in project.features.views.items()
         ],
         checks=request_checks(project, train, fields),
+        task=project.label.task,
+        classes=classes_of(project, train),
+        output=output_of(project.label.task),
         latency_budget_ms=_latency_budget(project),
         personal=sorted({name for source in project.sources.values() for name in source.personal}),
     )
+
+
+def classes_of(project: Project, train: pl.DataFrame) -> list[str]:
+    """The distinct labels of the train split, sorted; none unless the task has several classes.
+
+    Raises:
+        InputError: when there is one class only, or so many that the label must be a number.
+    """
+    if project.label.task != "multiclass":
+        return []
+    classes = train["label"].drop_nulls().unique().sort().to_list()
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        raise InputError(
+            f"The train split has {len(classes):,} classes",
+            where="label.expression",
+            detail=f"2 to {MOST_CLASSES:,} are allowed",
+            remedy="Check the label's expression; a number is predicted with task: regression",
+        )
+    return classes
 
 
 def contract_features(project: Project, train: pl.DataFrame) -> list[Feature]:

@@ -14,6 +14,7 @@ from core.measures.classification import Bools, Floats
 from core.project.schema import Project
 
 LATER = ("validate", "test")
+MOST_TARGETS = 20
 TOLD = ("train", *LATER)
 
 
@@ -33,8 +34,20 @@ class LeakData:
 
     @cached_property
     def label(self) -> Floats:
-        """The label as floats, NaN where unknown."""
-        return self.frame["label"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        """The label as floats, NaN where unknown; classes as their place in the order of names."""
+        label = self.frame["label"]
+        if label.dtype == pl.String:
+            label = label.rank("dense")
+        return label.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+    @cached_property
+    def targets(self) -> list[Floats]:
+        """What a mean can be taken of: the label, or of several classes whether it is each of the commonest."""
+        label = self.frame["label"]
+        if label.dtype != pl.String:
+            return [self.label]
+        common = label.drop_nulls().value_counts(sort=True, name="n")["label"].head(MOST_TARGETS).sort()
+        return [(label == name).cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in common]
 
     def rows(self, *splits: str) -> Bools:
         """Where the split is one of these."""

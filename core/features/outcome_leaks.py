@@ -167,7 +167,7 @@ def encoding_test(data: LeakData) -> LeakTest:
     found = []
     for name in numbers:
         others = (codes for codes in categories if codes.name != name)
-        made = (target_encoding(data.frame[name], codes, data.label, groups) for codes in others)
+        made = (target_encoding(data.frame[name], codes, of, groups) for codes in others for of in data.targets)
         found.append(next(filter(None, made), None))
     sure = [encoding for encoding in found if encoding is not None]
     if not sure:

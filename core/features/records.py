@@ -13,7 +13,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "validate", "test", "production", "non
 
 
 class SplitCount(Record):
-    """Rows of one split; ``positive_rate`` is over the labelled ones."""
+    """Rows of one split; ``positive_rate`` is over the labelled ones, null unless the label is binary."""
 
     split: SplitName
     rows: int

@@ -131,6 +131,8 @@ def group_test(data: LeakData) -> LeakTest:
         detail.append(f"{shared:,} values of {group.name} are in train and in {int(here.sum()):,} later rows")
         first, second = pl.Series(train & known), pl.Series(here & known)
         labels = data.frame["label"]
+        if not labels.dtype.is_integer():
+            continue  # what a group gains is measured by ranking two classes
         gain = group_gain(group.filter(first), labels.filter(first), group.filter(second), labels.filter(second))
         detail += (
             [] if gain is None else [f"{group.name}: its rate in train ranks later rows {gain:+.3f} AUC over chance"]

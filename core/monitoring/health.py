@@ -9,6 +9,7 @@ import polars as pl
 
 from core.contract.checks import run_checks
 from core.contract.schema import Contract
+from core.contract.tasks import Task, output_of, prediction_columns
 from core.kernel.clock import utc_text
 from core.kernel.progress import Progress
 from core.measures.calibration import calibration
@@ -59,6 +60,15 @@ def score_reference(probability: pl.Series) -> DriftReference:
     return fit_reference(pl.DataFrame({"probability": probability.cast(pl.Float64)}))
 
 
+def answer_reference(predictions: pl.DataFrame, contract: Contract) -> DriftReference:
+    """The same for any task: of the probabilities, the most probable classes, or the numbers of a predictions table."""
+    if contract.task == "multiclass":
+        shares = predictions.select(prediction_columns(contract.task, contract.classes)).to_numpy()
+        names = pl.Series("class", [contract.classes[place] for place in shares.argmax(axis=1)], dtype=pl.String)
+        return fit_reference(names.to_frame())
+    return fit_reference(predictions.select(pl.col(output_of(contract.task)).cast(pl.Float64)))
+
+
 def analyse(
     traffic: Traffic,
     contract: Contract,
@@ -83,7 +93,7 @@ def analyse(
     data = data_health(window, contract, baseline.features, drift, now=as_of)
     progress.check()
     told = coverage(window, log, traffic.labels, as_of, key=contract.key) if traffic.labels is not None else None
-    quality = model_health(window, baseline.scores, drift, told)
+    quality = model_health(window, baseline.scores, drift, told, contract.task)
     progress.check()
     objectives = slo_results(log, slos, end, quality.auc, traffic.server_errors)
     return MonitoringReport(
@@ -170,20 +180,25 @@ def without(reference: DriftReference, ignore: list[str]) -> DriftReference:
 
 
 def model_health(
-    window: pl.DataFrame, scores: DriftReference | None, drift: Drift, known_labels: LabelCoverage | None
+    window: pl.DataFrame,
+    scores: DriftReference | None,
+    drift: Drift,
+    known_labels: LabelCoverage | None,
+    task: Task = "binary",
 ) -> ModelHealth:
     """Predictions against the test period's, and quality on the rows whose label is known.
 
     Fallback answers are not the model's and are left out. Quality needs ``FEWEST_LABELS`` labels of
     both classes; the interval of ROC-AUC is DeLong's, at 95 %.
     """
-    answered = window.filter((pl.col("status") == "ok") & pl.col("probability").is_not_null())
+    answer = "class" if task == "multiclass" else output_of(task)
+    answered = window.filter((pl.col("status") == "ok") & pl.col(answer).is_not_null())
     known = answered.filter(pl.col("label").is_not_null())
     moved = None
     if scores is not None and answered.height:
-        moved = compare(
-            scores, answered.select("probability"), false_alarm=drift.false_alarm, min_effect=drift.min_effect
-        )
+        moved = compare(scores, answered.select(answer), false_alarm=drift.false_alarm, min_effect=drift.min_effect)
+    if task != "binary":
+        return ModelHealth(rows=answered.height, prediction_drift=moved, coverage=known_labels, task=task)
     label, score = known["label"].to_numpy(), known["probability"].to_numpy()
     enough = known.height >= FEWEST_LABELS and both_classes(label)
     return ModelHealth(

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from core.contract.schema import ValidationReport
+from core.contract.tasks import Task
 from core.kernel.records import Record
 from core.measures.records import Calibration, DriftReport, Estimate, SloStatus
 
@@ -105,8 +106,9 @@ class ModelHealth(Record):
     """What went out: the distribution of predictions, and quality as far as labels are known."""
 
     rows: int
-    mean_probability: float | None
-    positive_share: float | None
+    task: Task = "binary"
+    mean_probability: float | None = None
+    positive_share: float | None = None
     prediction_drift: DriftReport | None = None
     coverage: LabelCoverage | None = None
     auc: Estimate | None = None

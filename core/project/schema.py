@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from core.contract.schema import Check
+from core.contract.tasks import Task
 from core.kernel.digests import digest_json
 from core.kernel.records import Record
 from core.project.about import About
@@ -162,7 +163,10 @@ class Label(Record):
     name: Name
     expression: str = Field(description="SQL over the event row; null means that there is no label")
     known_at: str = Field(description="Column with the instant at which the label is known (UTC)")
-    task: Literal["binary"] = "binary"
+    task: Task = Field(
+        default="binary",
+        description="binary: true or false (1 or 0); multiclass: one of several texts; regression: a number",
+    )
 
 
 class RequestFeature(Record):
@@ -275,14 +279,27 @@ class Labelling(Record):
 class Candidate(Record):
     """One model to train."""
 
-    trainer: Literal["logistic", "boosting", "mlp"]
+    trainer: str = Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,40}$",
+        description="linear (or logistic), boosting, mlp, sklearn, script, lightgbm, or a plug-in's name",
+    )
     settings: dict[str, Any] = Field(default_factory=dict)
+    function: str = Field(
+        default="",
+        pattern=r"^$|^[\w./-]+\.py:[A-Za-z_]\w*$",
+        description="sklearn and script: FILE.py:NAME, the file inside the project's folder",
+    )
+    source: str = Field(default="", description="Digest of the file; Plimsoll fills it in, leave it out")
 
 
 class Training(Record):
     """What to train, and from which seed."""
 
     seed: int = 7
+    weight: str = Field(
+        default="",
+        description="SQL over the event row: how much a train row counts; all count alike if absent",
+    )
     candidates: dict[Name, Candidate]
 
 

@@ -18,6 +18,7 @@ from core.project.document import Document
 from core.project.explain import nearest
 from core.project.python_tables import python_tables
 from core.project.source_rules import sources
+from core.project.trainers import task_shapes, trainer_names
 from core.project.yaml_text import Path_
 
 Problems = Iterator[Problem]
@@ -38,6 +39,8 @@ def semantic_problems(doc: Document) -> list[Problem]:
         leak_names,
         labelling,
         trainings,
+        trainer_names,
+        task_shapes,
     )
     return [problem for check in checks for problem in check(doc)]
 
@@ -152,6 +155,7 @@ def expressions(doc: Document) -> Problems:
 
 def _expression_paths(doc: Document) -> Iterator[tuple[Path_, str]]:
     yield ("label", "expression"), "The label"
+    yield ("training", "weight"), "The weight"
     for name in doc.mapping("features", "request"):
         yield ("features", "request", name, "expression"), f"The feature {name!r}"
     for name in doc.mapping("labelling", "functions"):

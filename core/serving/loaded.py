@@ -82,25 +82,31 @@ class LoadedModel:
                 broken[place] = [*own, *whole]
         return broken
 
-    def probabilities(self, frame: pl.DataFrame, view: Sequence[dict[str, Value]]) -> list[float]:
-        """Outputs [n] for rows that passed their checks; ``view`` holds each row's view features."""
+    def answers(self, frame: pl.DataFrame, view: Sequence[dict[str, Value]]) -> list[Any]:
+        """Outputs of n rows that passed their checks: a number each, or one for each class.
+
+        ``view`` holds each row's view features.
+        """
         columns = [
             pl.Series(name, [row.get(name) for row in view], dtype=kind, strict=False) for name, kind in self._views
         ]
         full = frame.hstack(columns) if columns else frame
-        return [float(value) for value in self.predict(self._transformer.matrix(full)).tolist()]
+        return list(self.predict(self._transformer.matrix(full)).tolist())
 
     def predict(self, matrix: Matrix) -> npt.NDArray[np.float64]:
-        """The model on a matrix [n, d] float32, as [n]; of two class columns the second.
+        """The model on a matrix [n, d] float32, as [n], or [n, k] for k classes.
+
+        Of a binary model with two columns the second is taken.
 
         Raises:
             AnswerIsNo: when the output has another shape.
         """
         (raw,) = self._session.run([self._output], {self._input: matrix})
         out = np.asarray(raw, dtype=np.float64)
-        if out.ndim == 2 and out.shape[1] in (1, 2):
+        classes = len(self.contract.classes)
+        if not classes and out.ndim == 2 and out.shape[1] in (1, 2):
             out = out[:, -1]
-        if out.shape != (len(matrix),):
+        if out.shape != ((len(matrix), classes) if classes else (len(matrix),)):
             raise AnswerIsNo(f"The model gave an output of shape {list(out.shape)} for {len(matrix)} rows")
         return out
 

@@ -16,6 +16,7 @@ from core.serving.online import OnlineStore, Value, epoch_s
 
 MASKED = "(masked)"
 MOST_TOLD = 20
+SUM_TOLERANCE = 1e-3  # of float32 over many classes
 
 _boot = "".join(secrets.choice(ALPHABET) for _ in range(8))
 _numbers = itertools.count(1)
@@ -28,15 +29,21 @@ def next_prediction_id() -> str:
 
 @dataclass(slots=True)
 class Scored:
-    """One row's outcome. ``status``: ok, fallback or rejected; ``reason`` names what was wrong."""
+    """One row's outcome. ``status``: ok, fallback or rejected; ``reason`` names what was wrong.
+
+    A binary model gives ``probability`` and ``decision``, one of several classes ``probabilities`` and
+    ``prediction``, the most probable class, and one of numbers ``prediction``.
+    """
 
     prediction_id: str
     status: str
-    probability: float | None
-    decision: bool | None
     view: dict[str, Value]
     stale: list[str]
     reason: str = ""
+    probability: float | None = None
+    decision: bool | None = None
+    probabilities: list[float] | None = None
+    prediction: float | str | None = None
 
 
 class Unfit(InputError):
@@ -53,8 +60,8 @@ def score(
     """Score rows. Rows that break the contract get the fallback, or refuse the whole request.
 
     Raises:
-        Unfit: the contract says reject and a row breaks it. AnswerIsNo: an output is not a
-        probability and there is no fallback.
+        Unfit: the contract says reject and a row breaks it. AnswerIsNo: an output is not what the
+        task gives and there is no fallback.
     """
     frame, broken = model.checked(rows)
     scored = [_prepared(model.contract, row, extra, online) for row, extra in zip(rows, given, strict=True)]
@@ -69,7 +76,7 @@ def score(
     good = [row for row in range(len(rows)) if row not in broken]
     if good:
         kept = frame if len(good) == len(rows) else frame[good]
-        values = model.probabilities(kept, [scored[row].view for row in good])
+        values = model.answers(kept, [scored[row].view for row in good])
         for row, value in zip(good, values, strict=True):
             _settle(model.contract, scored[row], value)
     return scored
@@ -96,7 +103,7 @@ def _prepared(contract: Contract, row: dict[str, Value], extra: dict[str, Value]
             stale.append(ref.name)
         for name in ref.features:
             view.setdefault(name, None if found is None else found.get(name))
-    return Scored(next_prediction_id(), "ok", None, None, view, stale)
+    return Scored(next_prediction_id(), "ok", view, stale)
 
 
 def _looked_up(contract: Contract, ref: ViewRef, row: dict[str, Value], online: OnlineStore) -> dict[str, Value] | None:
@@ -115,19 +122,45 @@ def _falls_back(contract: Contract) -> bool:
 
 
 def _fall_back(contract: Contract, item: Scored, reason: str) -> None:
-    value = float(contract.fallback_value or 0.0)
-    item.status, item.reason, item.probability = "fallback", reason, value
-    item.decision = value >= contract.threshold
-
-
-def _settle(contract: Contract, item: Scored, value: float) -> None:
-    """Accept a finite probability; anything else is a fault of the model."""
-    if math.isfinite(value) and 0.0 <= value <= 1.0:
-        item.probability, item.decision = value, value >= contract.threshold
-    elif _falls_back(contract):
-        _fall_back(contract, item, "the model's output is not a probability")
+    item.status, item.reason = "fallback", reason
+    value = contract.fallback_value
+    if contract.task == "multiclass":
+        _answer(contract, item, [float(name == value) for name in contract.classes])
     else:
-        raise AnswerIsNo("The model's output is not a probability", detail=f"{contract.output} = {value}")
+        _answer(contract, item, float(value or 0.0))
+
+
+def _answer(contract: Contract, item: Scored, value: Any) -> None:
+    """Put a number, or one for each class, where the task has it."""
+    if contract.task == "binary":
+        item.probability, item.decision = value, value >= contract.threshold
+    elif contract.task == "multiclass":
+        item.probabilities = value
+        item.prediction = contract.classes[max(range(len(value)), key=value.__getitem__)]
+    else:
+        item.prediction = value
+
+
+def _settle(contract: Contract, item: Scored, value: Any) -> None:
+    """Accept what the task may give; anything else is a fault of the model."""
+    wrong = _wrong(contract, value)
+    if not wrong:
+        _answer(contract, item, value)
+    elif _falls_back(contract):
+        _fall_back(contract, item, f"the model's output is not {wrong}")
+    else:
+        raise AnswerIsNo(f"The model's output is not {wrong}", detail=f"{contract.output} = {value}")
+
+
+def _wrong(contract: Contract, value: Any) -> str:
+    """What a value should be and is not; empty when it is."""
+    if contract.task == "regression":
+        return "" if math.isfinite(value) else "a finite number"
+    shares = value if contract.task == "multiclass" else [value]
+    sound = all(math.isfinite(share) and 0.0 <= share <= 1.0 for share in shares)
+    if contract.task == "binary":
+        return "" if sound else "a probability"
+    return "" if sound and abs(sum(shares) - 1.0) <= SUM_TOLERANCE else "probabilities that sum to 1"
 
 
 def log_lines(
@@ -154,14 +187,22 @@ def log_lines(
             "fields": {name: _masked(name, value, personal) for name, value in row.items()},
             "view": item.view,
             "stale_views": item.stale,
-            "probability": item.probability,
-            "decision": item.decision,
+            **_logged(contract, item),
             "latency_ms": latency_ms,
             "status": item.status,
             "reason": item.reason,
         }
         for row, item in zip(rows, scored, strict=True)
     ]
+
+
+def _logged(contract: Contract, item: Scored) -> dict[str, Any]:
+    """The answer as a log line has it: each kind of task under names of its own."""
+    if contract.task == "binary":
+        return {"probability": item.probability, "decision": item.decision}
+    if contract.task == "multiclass":
+        return {"class": item.prediction, "probabilities": item.probabilities}
+    return {"prediction": item.prediction}
 
 
 def _masked(name: str, value: Value, personal: frozenset[str]) -> Value:

@@ -1,4 +1,4 @@
-"""ONNX graphs, written node by node: one input ``features`` [n, d], one output ``probability`` [n].
+"""ONNX graphs, written node by node: one input ``features`` [n, d], one output as the task names it.
 
 Linear models and networks are small enough to be said directly. That is exact, takes milliseconds,
 and the bytes depend on the weights alone: no exporter's names, versions or time stamps.
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from core.contract.tasks import Task, output_of
 from core.training.matrices import Columns
 
 OPSET = 17
@@ -39,13 +40,20 @@ class GraphWriter:
         self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
         return output
 
-    def finish(self, width: int) -> onnx.ModelProto:
-        """The whole model; its last node must have made ``probability``."""
+    def answer(self, logits: str, task: Task) -> str:
+        """From logits [n], [n, k] or plain numbers [n] to the output of the task."""
+        if task == "multiclass":
+            return self.node("Softmax", [logits], output_of(task), axis=1)
+        return self.node("Sigmoid" if task == "binary" else "Identity", [logits], output_of(task))
+
+    def finish(self, width: int, task: Task = "binary", classes: int = 1) -> onnx.ModelProto:
+        """The whole model; its last node must have made the task's output."""
+        shape: list[str | int] = ["n", classes] if task == "multiclass" else ["n"]
         graph = helper.make_graph(
             self.nodes,
             "plimsoll",
             [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width])],
-            [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"])],
+            [helper.make_tensor_value_info(output_of(task), TensorProto.FLOAT, shape)],
             self.constants,
         )
         return plain_model(

@@ -51,12 +51,16 @@ class Determinism(Record):
 
 
 class Parity(Record):
-    """ONNX against the native model on all validation rows (largest absolute difference)."""
+    """ONNX against the native model on all validation rows (largest difference, in parts of ``scale``).
+
+    ``scale`` is 1 for probabilities and the largest prediction for numbers.
+    """
 
     rows: int
     max_difference: float
     tolerance: float
     beyond: int
+    scale: float = 1.0
 
 
 class RowLatency(Record):
@@ -68,14 +72,15 @@ class RowLatency(Record):
 
 
 class SplitQuality(Record):
-    """Headline quality on the labelled rows of one split; the evaluation says it all."""
+    """Headline quality on the labelled rows of one split; the evaluation says it all.
+
+    ``figures`` are roc_auc, brier, log_loss, ... of a binary label, log_loss, accuracy, ... of several
+    classes, rmse, mae, r2, ... of a number.
+    """
 
     split: str
     rows: int
-    positive_rate: float
-    roc_auc: float
-    brier: float
-    log_loss: float
+    figures: dict[str, float]
 
 
 class TrainResult(Record):

@@ -17,7 +17,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
-Probabilities = npt.NDArray[np.float32]
+Outputs = npt.NDArray[np.float32]
 Predict = Callable[[Matrix], npt.NDArray[np.float64]]
 TOLERANCE = 1e-5
 BATCH = 65_536
@@ -31,40 +31,47 @@ def session_of(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def run_model(session: onnxruntime.InferenceSession, x: Matrix) -> Probabilities:
-    """Probabilities float32 [n] of a matrix [n, d]."""
-    parts = [
-        session.run(["probability"], {"features": x[start : start + BATCH]})[0] for start in range(0, len(x), BATCH)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+def run_model(session: onnxruntime.InferenceSession, x: Matrix) -> Outputs:
+    """The model's one output, float32 [n] or [n, k], for a matrix [n, d]."""
+    names = [session.get_outputs()[0].name]
+    starts = range(0, len(x), BATCH) if len(x) else [0]
+    return np.concatenate([session.run(names, {"features": x[start : start + BATCH]})[0] for start in starts])
 
 
-def prove_parity(session: onnxruntime.InferenceSession, native: Predict, x: Matrix) -> Parity:
+def prove_parity(session: onnxruntime.InferenceSession, native: Predict, x: Matrix, *, scaled: bool = False) -> Parity:
     """Compare ONNX with the native model on all rows of ``x``.
 
+    Probabilities may differ by :data:`TOLERANCE`; ``scaled`` numbers by that part of the largest of them.
+
     Raises:
-        SystemFault: when any row differs beyond :data:`TOLERANCE`. A conversion that is nearly right is wrong.
+        SystemFault: when any row differs more. A conversion that is nearly right is wrong.
     """
-    difference = np.abs(run_model(session, x).astype(np.float64) - native(x))
-    difference = np.where(np.isnan(difference), np.inf, difference)
+    expected = native(x)
+    found = run_model(session, x).astype(np.float64)
+    if found.shape != expected.shape:
+        raise SystemFault(f"The ONNX model gives {list(found.shape)}, the trained one {list(expected.shape)}")
+    scale = float(np.abs(expected).max(initial=0.0)) or 1.0 if scaled else 1.0
+    difference = np.abs(found - expected) / scale
+    difference = np.where(np.isnan(difference), np.inf, difference).reshape(len(x), -1).max(axis=1, initial=0.0)
     beyond = int((difference > TOLERANCE).sum())
     if beyond:
         raise SystemFault(
             f"The ONNX model differs from the trained one in {beyond:,} of {len(x):,} validation rows",
-            detail=f"Largest difference {difference.max():.3g}, allowed {TOLERANCE:g}",
+            detail=f"Largest difference {difference.max():.3g}, allowed {TOLERANCE:g}"
+            + (f" (of the largest prediction, {scale:.6g})" if scaled else ""),
             remedy="Nothing was kept. Change the trainer's settings, or report the conversion",
         )
     worst = float(difference.max()) if len(x) else 0.0
-    return Parity(rows=len(x), max_difference=worst, tolerance=TOLERANCE, beyond=beyond)
+    return Parity(rows=len(x), max_difference=worst, tolerance=TOLERANCE, beyond=beyond, scale=scale)
 
 
 def row_latency(session: onnxruntime.InferenceSession, x: Matrix, runs: int = 300) -> RowLatency:
     """Wall time of single rows, one after the other."""
-    times = []
+    times, names = [], [session.get_outputs()[0].name]
     for i in range(runs):
         row = x[i % len(x)][None, :]
         begun = time.perf_counter()
-        session.run(["probability"], {"features": row})
+        session.run(names, {"features": row})
         times.append((time.perf_counter() - begun) * 1e6)
     p50, p99 = np.quantile(times[runs // 10 :], [0.5, 0.99])
     return RowLatency(p50_us=round(float(p50), 1), p99_us=round(float(p99), 1), runs=runs)

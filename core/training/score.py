@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from core.contract.matrix import transformer_of
 from core.contract.schema import Contract
+from core.contract.tasks import prediction_columns
 from core.training.runtime import run_model, session_of
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ def score(model: Path, contract: Contract, rows: Path | pl.DataFrame, out: Path)
     """Score rows that have the contract's fields and view features; write and return the predictions.
 
     Columns: ``key`` (key fields joined by ``|``), then of ``split``, ``prediction_time``,
-    ``label_known_at`` and ``label`` those that the rows have, ``probability`` float32, and what can
-    be sliced by: every category feature as text, and the whole-number, text and truth fields.
+    ``label_known_at`` and ``label`` those that the rows have, the model's answer (``probability``, or
+    ``probability.CLASS`` for each class, or ``prediction``; float32), and what can be sliced by: every
+    category feature as text, and the whole-number, text and truth fields.
     """
     frame = pl.read_parquet(rows) if isinstance(rows, Path) else rows
     predictions = scored(session_of(model.read_bytes()), contract, frame)
@@ -42,7 +45,9 @@ def scored(session: onnxruntime.InferenceSession, contract: Contract, frame: pl.
     """Predictions of a frame, in its order, without writing them."""
     transformer = transformer_of(contract)
     features = transformer.assemble(frame)
-    probability = pl.Series("probability", run_model(session, transformer.to_matrix(features)))
+    names = prediction_columns(contract.task, contract.classes)
+    answer = run_model(session, transformer.to_matrix(features)).reshape(frame.height, len(names))
+    answers = [pl.Series(name, np.ascontiguousarray(answer[:, i])) for i, name in enumerate(names)]
     categories = [feature.name for feature in contract.features if feature.kind == "category"]
     fields = [
         field.name
@@ -53,5 +58,5 @@ def scored(session: onnxruntime.InferenceSession, contract: Contract, frame: pl.
     ]
     key = pl.concat_str([pl.col(name).cast(pl.String) for name in contract.key], separator="|").alias("key")
     leading = [name for name in LEADING if name in frame.columns]
-    judged = frame.select(key, *leading).with_columns(probability)
+    judged = frame.select(key, *leading).with_columns(answers)
     return judged.hstack(features.select(categories)).hstack(frame.select(fields))

@@ -10,14 +10,15 @@ import polars as pl
 from core.contract.schema import Contract
 from core.kernel.digests import digest_bytes, digest_file, digest_table
 from core.kernel.progress import Progress
-from core.measures.classification import both_classes, brier, log_loss, roc_auc
 from core.project.schema import Candidate
 from core.training.graphs import model_bytes
-from core.training.matrices import TrainingData, read_training_set, training_data
-from core.training.records import Determinism, SplitQuality, TrainResult
+from core.training.matrices import read_training_set, training_data
+from core.training.quality import split_quality
+from core.training.records import Determinism, TrainResult
 from core.training.runtime import prove_parity, row_latency, session_of
 from core.training.score import prediction_rows, scored
-from core.training.trainers.fitted import Fitted
+from core.training.trainers.fitted import Order
+from core.training.trainers.table import fit_candidate
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -30,11 +31,13 @@ def train(
     seed: int,
     folder: Path,
     progress: Progress,
+    project: Path | None = None,
 ) -> TrainResult:
     """Train one candidate and write ``model.onnx`` and ``predictions.parquet`` into ``folder``.
 
     The predictions are those of the ONNX model: what is evaluated is what will be served. They
-    cover the labelled rows of validate, test and production.
+    cover the labelled rows of validate, test and production. ``project`` is the folder of the user's
+    own code, for trainers that call it.
 
     Raises:
         InputError: when the settings or the training set are wrong.
@@ -46,11 +49,13 @@ def train(
     frame = read_training_set(training_set)
     data = training_data(frame, contract)
     progress.log(f"{len(data.y):,} labelled train rows, {len(data.y_validate):,} validation rows")
-    fitted = fit_candidate(candidate, name, data, seed, folder, progress)
+    for label, count in data.unseen.items():
+        progress.log(f"{count:,} validation rows are of class {label!r}, which train does not have: left out")
+    fitted = fit_candidate(Order(data, seed, folder, progress, candidate, project), name)
     progress.check()
     model = model_bytes(fitted.graph)
     session = session_of(model)
-    parity = prove_parity(session, fitted.native, data.x_validate)
+    parity = prove_parity(session, fitted.native, data.x_validate, scaled=contract.task == "regression")
     predictions = scored(session, contract, prediction_rows(frame))
     _write(folder, model, predictions)
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -67,57 +72,11 @@ def train(
         training_set_digest=digest_table(training_set),
         parity=parity,
         latency=row_latency(session, data.x_validate),
-        quality=split_quality(predictions),
+        quality=split_quality(predictions, contract.task, contract.classes),
         determinism=Determinism(seed=seed, threads=fitted.threads, device=fitted.device),
         seconds=round(time.perf_counter() - begun, 3),
         resumed_from=fitted.resumed_from,
     )
-
-
-def fit_candidate(
-    candidate: Candidate, name: str, data: TrainingData, seed: int, folder: Path, progress: Progress
-) -> Fitted:
-    """Read the settings for the candidate's trainer and fit.
-
-    Each trainer is imported only when it is used: scikit-learn and torch take seconds.
-    """
-    where = f"training.candidates.{name}.settings"
-    if candidate.trainer == "logistic":
-        from core.training.trainers import logistic
-
-        return logistic.fit(
-            data, logistic.LogisticSettings.read(candidate.settings, where=where), seed, folder, progress
-        )
-    if candidate.trainer == "boosting":
-        from core.training.trainers import boosting
-
-        return boosting.fit(
-            data, boosting.BoostingSettings.read(candidate.settings, where=where), seed, folder, progress
-        )
-    from core.training.trainers import mlp
-
-    return mlp.fit(data, mlp.MlpSettings.read(candidate.settings, where=where), seed, folder, progress)
-
-
-def split_quality(predictions: pl.DataFrame) -> list[SplitQuality]:
-    """Headline figures of each split that has both classes."""
-    out = []
-    for split in ("validate", "test", "production"):
-        rows = predictions.filter(pl.col("split") == split)
-        label, score = rows["label"].to_numpy(), rows["probability"].to_numpy()
-        if not rows.height or not both_classes(label.astype(bool)):
-            continue
-        out.append(
-            SplitQuality(
-                split=split,
-                rows=rows.height,
-                positive_rate=float(label.mean()),
-                roc_auc=roc_auc(label, score),
-                brier=brier(label, score),
-                log_loss=log_loss(label, score),
-            )
-        )
-    return out
 
 
 def _write(folder: Path, model: bytes, predictions: pl.DataFrame) -> None:

@@ -25,7 +25,7 @@ def test_scores_lie_where_honest_ones_do(
     contract = contract_of(flights_project, flights_set[0], "1")
     chosen = flights_project.training.candidates[candidate]
     result = train(chosen, candidate, flights_set[0], contract, flights_project.training.seed, tmp_path, Silent())
-    auc = {quality.split: quality.roc_auc for quality in result.quality}
+    auc = {quality.split: quality.figures["roc_auc"] for quality in result.quality}
     assert low <= auc["test"] <= high
     assert low <= auc["production"] <= high
     assert result.parity.rows == 27_844

@@ -60,7 +60,7 @@ def test_same_seed_gives_the_same_bytes(
     assert first.model_digest == second.model_digest
     assert first.predictions_digest == second.predictions_digest
     assert sorted(file.name for file in (tmp_path / "one").iterdir()) == ["model.onnx", "predictions.parquet"]
-    assert first.quality[0].roc_auc > 0.7
+    assert first.quality[0].figures["roc_auc"] > 0.7
     assert [quality.split for quality in first.quality] == ["validate", "test", "production"]
     assert first.parity.beyond == 0
     assert first.parity.max_difference <= 1e-5

@@ -25,7 +25,8 @@ def make_payload(folder: JobFolder, progress: Progress) -> dict[str, Any]:
 
     params = folder.params
     contract = read_contract(folder.input("contract")).model_copy(
-        update={"model": params["name"], "version": str(params["version"]), "threshold": params["threshold"]}
+        update={"model": params["name"], "version": str(params["version"])}
+        | ({} if params["threshold"] is None else {"threshold": params["threshold"]})
     )
     progress.step(0, 3, "choosing golden rows")
     golden = _golden(contract, folder.input("model"), folder.input("training_set"))
@@ -50,7 +51,7 @@ def _golden(contract: Contract, model: Path, training_set: Path) -> list[GoldenR
     transformer = Transformer(contract)
     matrix = transformer.to_matrix(transformer.assemble(frame))
     session = ort.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
-    outputs = session.run(["probability"], {"features": matrix})[0].reshape(-1)
+    outputs = session.run([contract.output], {"features": matrix})[0]
     return golden_rows(contract, frame, matrix, outputs, GOLDEN_ROWS, seed=7)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from core.contract.schema import Contract
+from core.contract.tasks import output_of, prediction_columns
 from core.engine.work.training import read_contract
 from core.engine.workfolder import JobFolder
 from core.kernel.clock import parse_utc
@@ -20,7 +21,7 @@ from core.project.schema import Drift, Slo
 def analyse_traffic(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     """Analyse each window of a period as of an instant; returns reports, signals and parity."""
     from core.monitoring.alerts import signals_of
-    from core.monitoring.health import Baseline, Traffic, analyse, score_reference
+    from core.monitoring.health import Baseline, Traffic, analyse, answer_reference
     from core.monitoring.windows import combine_logs
 
     contract = read_contract(folder.input("contract"))
@@ -32,7 +33,7 @@ def analyse_traffic(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     traffic = Traffic(log, pl.concat(labels, how="vertical_relaxed") if labels else None)
     test = pl.read_parquet(folder.input("training_set")).filter(pl.col("split").is_in(["train", "validate", "test"]))
     scores = pl.read_parquet(folder.input("run_predictions")).filter(pl.col("split") == "test")
-    baseline = Baseline(features=_reference(test, contract), scores=score_reference(scores["probability"]))
+    baseline = Baseline(features=_reference(test, contract), scores=answer_reference(scores, contract))
     step = timedelta(seconds=parse_duration(drift.window))
     reports: list[dict[str, Any]] = []
     signals: list[dict[str, Any]] = []
@@ -66,8 +67,10 @@ def parity_of(log: pl.DataFrame, run_predictions: Path, contract: Contract) -> d
     offline = pl.read_parquet(run_predictions).filter(pl.col("split") == "production")
     if len(contract.key) != 1 or offline.is_empty():
         return {"rows": 0, "max_difference": None}
-    named = offline.select(pl.col("key").alias(contract.key[0]), pl.col("probability").alias("offline"))
+    columns = prediction_columns(contract.task, contract.classes)
+    named = offline.select(pl.col("key").alias(contract.key[0]), pl.concat_list(columns).alias("offline"))
     named = named.select(key_text(named, contract.key).alias("key"), "offline")
     both = log.filter(pl.col("status") == "ok").join(named, on="key", how="inner")
-    difference = (both["probability"] - both["offline"]).abs().max()
+    served = pl.col("probabilities") if contract.classes else pl.concat_list(output_of(contract.task))
+    difference = both.select((served - pl.col("offline")).explode().abs().max()).item()
     return {"rows": both.height, "max_difference": difference if isinstance(difference, float) else None}

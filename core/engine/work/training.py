@@ -52,6 +52,7 @@ def train_candidate(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         int(folder.params["seed"]),
         folder.path,
         progress,
+        Path(folder.params["project"]),
     )
     return {"result": result.plain(), "environment": environment.plain(), "metrics": figures(result)}
 
@@ -68,8 +69,7 @@ def figures(result: TrainResult) -> dict[str, float]:
         "train.rounds": float(result.rounds),
     }
     for quality in result.quality:
-        for name in ("roc_auc", "brier", "log_loss"):
-            out[f"{quality.split}.{name}"] = getattr(quality, name)
+        out |= {f"{quality.split}.{name}": value for name, value in quality.figures.items()}
     return out
 
 

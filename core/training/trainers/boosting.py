@@ -8,7 +8,6 @@ trees are written into the graph directly.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,14 @@ from pydantic import Field
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from core.kernel.progress import Progress
 from core.kernel.records import Record
 from core.measures.classification import roc_auc
 from core.training.graphs import ML_DOMAIN, GraphWriter
-from core.training.matrices import Matrix, TrainingData
-from core.training.trainers.fitted import Fitted
+from core.training.matrices import Matrix
+from core.training.trainers.fitted import Fitted, Order
 
 
-class BoostingSettings(Record):
+class Settings(Record):
     """Settings of the boosting trainer."""
 
     iterations: int = Field(default=100, ge=1)
@@ -40,8 +38,9 @@ class BoostingSettings(Record):
     )
 
 
-def fit(data: TrainingData, settings: BoostingSettings, seed: int, folder: Path, progress: Progress) -> Fitted:  # noqa: ARG001
+def fit(order: Order, settings: Settings) -> Fitted:
     """Fit in short stretches, so that curves grow and a cancel is heard, and convert."""
+    data, progress, seed = order.data, order.progress, order.seed
     model = HistGradientBoostingClassifier(
         learning_rate=settings.learning_rate,
         max_leaf_nodes=settings.leaves,

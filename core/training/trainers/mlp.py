@@ -29,13 +29,13 @@ from core.training.checkpoints import Checkpoint, read_checkpoint, write_checkpo
 from core.training.graphs import GraphWriter, codes_in, numbers_in
 from core.training.matrices import Columns, Matrix, TrainingData
 from core.training.scaling import CLIP, Scaling, scaling_of
-from core.training.trainers.fitted import Fitted
+from core.training.trainers.fitted import Fitted, Order
 
 CHECKPOINT = "checkpoint.npz"
 BATCH_PREDICT = 65_536
 
 
-class MlpSettings(Record):
+class Settings(Record):
     """Settings of the network trainer."""
 
     hidden: list[int] = Field(default=[64, 32], min_length=1)
@@ -61,7 +61,7 @@ class Network(nn.Module):
     mean: torch.Tensor
     scale: torch.Tensor
 
-    def __init__(self, columns: Columns, scaling: Scaling, settings: MlpSettings) -> None:
+    def __init__(self, columns: Columns, scaling: Scaling, settings: Settings) -> None:
         super().__init__()
         self.columns = columns
         self.register_buffer("number_at", torch.tensor(columns.numbers, dtype=torch.long))
@@ -90,25 +90,25 @@ class Network(nn.Module):
         return self.last(out).squeeze(1)  # type: ignore[no-any-return]
 
 
-def fit(data: TrainingData, settings: MlpSettings, seed: int, folder: Path, progress: Progress) -> Fitted:
+def fit(order: Order, settings: Settings) -> Fitted:
     """Train with Adam on the log loss; the epoch of best validation AUC is kept.
 
     Raises:
         InputError: when CUDA is asked for and there is none.
     """
-    device = _device(settings.device, progress)
+    device = _device(settings.device, order.progress)
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(mode=True)
     try:
-        return _fit(data, settings, seed, folder, progress, device)
+        return _fit(order.data, settings, order.seed, order.folder, order.progress, device)
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(mode=deterministic)
 
 
 def _fit(
-    data: TrainingData, settings: MlpSettings, seed: int, folder: Path, progress: Progress, device: torch.device
+    data: TrainingData, settings: Settings, seed: int, folder: Path, progress: Progress, device: torch.device
 ) -> Fitted:
     torch.manual_seed(seed)
     network = Network(data.columns, scaling_of(data.x, data.columns), settings).to(device)
@@ -189,7 +189,7 @@ def _device(wanted: str, progress: Progress) -> torch.device:
     return torch.device("cpu")
 
 
-def _identity(data: TrainingData, settings: MlpSettings, seed: int, device: torch.device) -> str:
+def _identity(data: TrainingData, settings: Settings, seed: int, device: torch.device) -> str:
     """What a checkpoint must agree on before a run goes on from it."""
     content = [digest_bytes(np.ascontiguousarray(part).tobytes()) for part in (data.x, data.y, data.x_validate)]
     return digest_json([settings.plain(), seed, str(device), torch.__version__, *content])
