@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from core.blobs.manifest import TableManifest, files_at, manifest_at
+from core.blobs.packs import Packs
 from core.kernel.digests import PREFIX, digest_bytes, digest_file
 from core.kernel.errors import NotFound, PlimsollError, SystemFault
 from core.kernel.progress import Progress
@@ -22,13 +22,15 @@ _VIEWS = "views"
 class BlobStore:
     """Puts and finds blobs. Written once under a temporary name, synced, then renamed: never half there.
 
-    A table is one Parquet blob, or a manifest whose parts are Parquet blobs (decision 0020).
+    A table is one Parquet blob, or a manifest whose parts are Parquet blobs (decision 0020). The chunks of files are
+    blobs too, but lie in packs (decision 0033): :meth:`read` gives their bytes, and they have no file of their own.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.replaced: dict[str, str] = {}  # an erased blob to what took its place, '' for nothing (decision 0031)
         root.mkdir(parents=True, exist_ok=True)
+        self._packs = Packs(root)
 
     def put_bytes(self, data: bytes) -> str:
         """Store ``data`` and return its digest."""
@@ -73,14 +75,27 @@ class BlobStore:
                 final.parent.mkdir(exist_ok=True)
                 source.replace(final)
 
-    def adopt_all(self, folder: Path) -> None:
-        """Take over every file of a folder whose files are named by their digests; there may be none."""
-        for file in sorted(folder.iterdir()) if folder.is_dir() else []:
-            self.adopt(file, PREFIX + file.name)
+    def adopt_packs(self, folder: Path) -> None:
+        """Take over the packs of chunks that a worker wrote and synced; there may be none."""
+        with _DiskFaults(self.root):
+            self._packs.adopt_all(folder)
 
     def has(self, digest: str) -> bool:
-        """Whether a blob of that name is there (its bytes are checked by :meth:`damaged`)."""
+        """Whether a blob of that name is there as a file (its bytes are checked by :meth:`damaged`)."""
         return self._path(digest).is_file()
+
+    def has_chunk(self, digest: str) -> bool:
+        """Whether a blob of that name is there, in a pack or as a file."""
+        return self._packs.find(digest) is not None or self.has(digest)
+
+    def read(self, digest: str) -> bytes:
+        """The bytes of that name, in a pack or a file; of an erased blob, those that took their place. Not proven.
+
+        Raises:
+            NotFound: when they are not there.
+        """
+        digest = self.current(digest)
+        return self._packs.read(digest) if self._packs.find(digest) else self.file(digest).read_bytes()
 
     def file(self, digest: str) -> Path:
         """Where the bytes of that name lie, for reading; of an erased blob, those that took their place.
@@ -136,34 +151,48 @@ class BlobStore:
         if (table := manifest_at(file)) is not None:
             return [self.current(part.digest) for part in table.parts]
         if (files := files_at(file)) is not None:
-            return list(dict.fromkeys(self.current(chunk) for entry in files.files for chunk in entry.chunks))
+            current = (self.successor(chunk) for entry in files.files for chunk in entry.chunks)
+            return [one for one in dict.fromkeys(current) if one not in self.replaced]  # erased, and nothing instead
         return [self.current(digest)]
 
     def size(self, digest: str) -> int:
         """Bytes of a blob, or of all parts of a table."""
-        return sum(self.file(part).stat().st_size for part in self.parts(digest))
+        return sum(self.length(part) for part in self.parts(digest))
+
+    def length(self, digest: str) -> int:
+        """Bytes of one blob, in a pack or a file."""
+        place = self._packs.find(digest)
+        return place.size if place else self.file(digest).stat().st_size
 
     def names(self) -> Iterator[str]:
         """All blobs, sorted."""
-        for path in sorted(self.root.glob("??/*")):
-            yield PREFIX + path.parent.name + path.name
+        yield from sorted({*self._files(), *self._packs.names()})
 
     def damaged(self, progress: Progress) -> list[str]:
         """Names of blobs whose bytes no longer have their name."""
-        names = list(self.names())
+        names = sorted(self._files())
         out = []
         for number, name in enumerate(names):
             progress.check()
             progress.step(number, len(names), "reading blobs")
             if digest_file(self._path(name)) != name:
                 out.append(name)
-        return out
+        return sorted(out + self._packs.damaged(progress))
+
+    def worth_removing(self, digests: Iterable[str]) -> list[str]:
+        """Those of ``digests`` whose removal frees their bytes at a fair price, sorted.
+
+        A chunk shares its pack with others; it is left where less than a quarter of the pack would go.
+        """
+        wanted = set(digests)
+        return sorted((wanted & set(self._files())) | self._packs.worth_removing(wanted))
 
     def remove(self, digests: Iterable[str]) -> int:
         """Remove blobs for good, and every folder of parts that shows one of them; returns the bytes freed.
 
         Only who holds the workspace's write lock may call this. What is gone already is no error.
         """
+        digests = list(digests)
         freed, gone = 0, set[int]()
         for digest in digests:
             path = self._path(digest)
@@ -175,7 +204,8 @@ class BlobStore:
         for view in self._views():
             if not self.has(PREFIX + view.name) or gone.intersection(part.stat().st_ino for part in view.iterdir()):
                 shutil.rmtree(view)
-        return freed
+        with _DiskFaults(self.root):
+            return freed + self._packs.remove(digests)
 
     def sweep(self) -> None:
         """Remove what a killed owner was writing. Only who owns the workspace may call this."""
@@ -208,6 +238,9 @@ class BlobStore:
         folder = self.root / _VIEWS
         return list(folder.iterdir()) if folder.is_dir() else []
 
+    def _files(self) -> Iterator[str]:
+        return (PREFIX + path.parent.name + path.name for path in self.root.glob("??/*"))
+
     def _path(self, digest: str) -> Path:
         plain = digest.removeprefix(PREFIX)
         if len(plain) != 64 or not plain.isalnum():
@@ -224,17 +257,6 @@ class BlobStore:
         final = self._path(digest)
         final.parent.mkdir(exist_ok=True)
         temporary.replace(final)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring to the disk all that was written to the file system of ``folder``: one wait for many files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if syncfs is None or syncfs(handle) != 0:
-            os.sync()
-    finally:
-        os.close(handle)
 
 
 def _link(source: Path, link: Path) -> None:

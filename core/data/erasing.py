@@ -107,9 +107,17 @@ def rewrite_tables(
     return rows, [item for item in done.values() if item.rows]
 
 
-def rewrite_part(request: EraseRequest, known: Identifiers, table: EraseTable, part: str, out: Path) -> Replaced:
-    """One Parquet file without the person; it is only written where they are in it."""
-    frame = pl.scan_parquet(blob_file(request, part))
+def rewrite_part(
+    request: EraseRequest,
+    known: Identifiers,
+    table: EraseTable,
+    part: str,
+    out: Path,
+    *,
+    file: Path | None = None,
+) -> Replaced:
+    """One Parquet file without the person; it is only written where they are in it. ``file`` is where it lies now."""
+    frame = pl.scan_parquet(file or blob_file(request, part))
     where = known.where(table, frame.collect_schema())
     if where is None:
         return Replaced(old=part, new=None, what="rows", rows=0)

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from core.data.erasing import Identifiers, blob_file, rewrite_part, settle
+from core.blobs.store import BlobStore
+from core.data.erasing import Identifiers, rewrite_part, settle
 from core.data.erasing_records import EraseRequest, EraseTable, Replaced
 from core.kernel.progress import Progress
 
@@ -46,21 +47,20 @@ def rewrite_blobs(
     request: EraseRequest, known: Identifiers, blobs: list[str], out: Path, progress: Progress
 ) -> list[Replaced]:
     """Every other blob: Parquet by its rows, JSON and text by their words; a binary that holds one is removed."""
-    needles = Needles(known.texts())
+    needles, store = Needles(known.texts()), BlobStore(Path(request.folder))
     found = []
     for number, digest in enumerate(blobs):
         progress.step(number, len(blobs), "searching reports and files")
         progress.check()
-        if (item := _blob(request, known, needles, digest, out)) is not None:
+        if (item := _blob(request, known, needles, digest, store.read(digest), out)) is not None:
             found.append(item)
     return found
 
 
-def _blob(request: EraseRequest, known: Identifiers, needles: Needles, digest: str, out: Path) -> Replaced | None:
-    file = blob_file(request, digest)
-    with file.open("rb") as opened:
-        parquet = opened.read(4) == b"PAR1"
-    if parquet:
+def _blob(
+    request: EraseRequest, known: Identifiers, needles: Needles, digest: str, data: bytes, out: Path
+) -> Replaced | None:
+    if data[:4] == data[-4:] == b"PAR1":
         anything = EraseTable(
             snapshot="",
             name="",
@@ -69,9 +69,7 @@ def _blob(request: EraseRequest, known: Identifiers, needles: Needles, digest: s
             who=sorted({t.subject for t in request.tables if t.subject}),
             keyed=sorted(request.keys),
         )
-        item = rewrite_part(request, known, anything, digest, out)
-        return item if item.rows else None
-    data = file.read_bytes()
+        return _table(request, known, anything, data, out)
     if not needles.may_be_in(data):
         return None
     cleaned = clean(data, needles)
@@ -84,6 +82,16 @@ def _blob(request: EraseRequest, known: Identifiers, needles: Needles, digest: s
     temporary = out / "new"
     temporary.write_bytes(cleaned)
     return Replaced(old=digest, new=settle(temporary, out), what="text")
+
+
+def _table(request: EraseRequest, known: Identifiers, anything: EraseTable, data: bytes, out: Path) -> Replaced | None:
+    file = out / "old"  # a chunk in a pack has no file of its own
+    file.write_bytes(data)
+    try:
+        item = rewrite_part(request, known, anything, anything.parts[0], out, file=file)
+    finally:
+        file.unlink()
+    return item if item.rows else None
 
 
 def clean(data: bytes, needles: Needles) -> bytes | None:

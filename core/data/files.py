@@ -1,14 +1,16 @@
 """Files kept as they are: cut into chunks where their bytes say so, and recognised by their status when unchanged.
 
 A large file is cut by FastCDC (Xia et al., USENIX ATC 2016): a boundary hangs on the bytes just before it, so an
-insertion moves no boundary but the nearest. Chunks are blobs. The cut of a chunk depends on nothing before its start,
-so where the last snapshot's chunk is found again its end is known without cutting, and hashing is all that is left.
+insertion moves no boundary but the nearest. Chunks are blobs that lie in packs. The cut of a chunk depends on nothing
+before its start, so where the last snapshot's chunk is found again its end is known without cutting, and hashing is
+all that is left.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -16,16 +18,17 @@ from pathlib import Path, PurePosixPath
 import pyfastcdc
 
 from core.blobs.manifest import FileEntry, FilesManifest, files_at
-from core.blobs.store import BlobStore, sync_folder
+from core.blobs.packs import PACKS, PackWriter, sync_folder
+from core.blobs.store import BlobStore
 from core.data.writing import whole_file
-from core.kernel.digests import PREFIX, digest_bytes, digest_file
+from core.kernel.digests import digest_bytes, digest_file
 from core.kernel.errors import InputError, Problem, SystemFault
 from core.kernel.progress import Progress
 from core.kernel.records import Record
 
-CHUNKS, LISTING = "chunks", "listing.json"
-_LEAST, _USUAL, _MOST = 1 << 17, 1 << 18, 1 << 20
-_WINDOW = 1 << 22
+LISTING = "listing.json"
+_LEAST, _MOST = 1 << 18, 1 << 20
+_WINDOW = 1 << 21
 _RACY_NS = 2_000_000_000  # a file changed so shortly before it was seen may change again without a new time
 
 Status = tuple[int, int, int]
@@ -112,7 +115,7 @@ def snapshot_files(
     before: FilesManifest | None = None,
     known: Listing | None = None,
 ) -> tuple[FilesManifest, FilesResult]:
-    """Write the chunks that ``blobs`` lacks into ``folder/chunks``, synced and named by digest.
+    """Write the chunks that ``blobs`` lacks into packs in ``folder/packs``, synced.
 
     Args:
         before: the last snapshot: files that ``known`` has with the same status are taken from it unread.
@@ -121,7 +124,7 @@ def snapshot_files(
     Raises:
         SystemFault: when a file changes while it is read, or the disk fails. Cancelled: when asked to stop.
     """
-    writer = _Chunks(folder / CHUNKS, blobs)
+    writer = _Chunks(folder / PACKS, blobs)
     old = {entry.path: entry for entry in before.files} if before else {}
     entries, read = [], 0
     for number, (path, status) in enumerate(listing.files.items()):
@@ -132,7 +135,7 @@ def snapshot_files(
             entry = _keep(_place(listing, path), path, status, writer, entry)
             read += 1
         entries.append(entry)
-    writer.sync()
+    writer.finish()
     made = FilesManifest(files=entries)
     return made, FilesResult(files=len(entries), bytes=made.size, looked_at=read, new_bytes=writer.new_bytes)
 
@@ -172,19 +175,19 @@ def _cut_and_put(handle: int, total: int, writer: _Chunks, old: FileEntry | None
     buffer = memoryview(bytearray(min(_WINDOW, total)))
     start = end = place = 0
     while place < total or start < end:
-        if end - start < _MOST and place < total:
-            buffer[: end - start] = buffer[start:end]
-            start, end = 0, end - start
-            read = os.preadv(handle, [buffer[end:]], place)
+        data, last = buffer[start:end], place >= total
+        size, digest = expected.found(data, last)
+        size = size or _first_cut(data[:_MOST])
+        if not digest and size == len(data) and not last:  # only the end of what was read cut it
+            buffer[: len(data)] = data
+            read = os.preadv(handle, [buffer[len(data) :]], place)
             if not read:
                 return  # it became shorter, which its status will tell
-            place, end = place + read, end + read
+            start, end, place = 0, len(data) + read, place + read
             continue
-        size, digest = expected.found(buffer[start:end], place >= total)
-        if not size:
-            size = _first_cut(buffer[start : min(end, start + _MOST)])
-            digest = digest_bytes(buffer[start : start + size])
-            writer.put(digest, buffer[start : start + size])
+        if not digest:
+            digest = digest_bytes(data[:size])
+            writer.put(digest, data[:size])
         expected.saw(digest)
         yield digest, size
         start += size
@@ -194,11 +197,8 @@ def _first_cut(data: memoryview) -> int:
     return len(data) if len(data) <= _LEAST else int(next(iter(_CDC.cut_buf(data))).length)
 
 
-_CDC = pyfastcdc.FastCDC(avg_size=_USUAL, min_size=_LEAST, max_size=_MOST)
-
-
-def _read_only(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o444)
+# Four times easier than usual to end a chunk, but only after its least size: most bytes are never looked at.
+_CDC = pyfastcdc.FastCDC(avg_size=_LEAST, min_size=_LEAST, max_size=_MOST, normalized_chunking=2)
 
 
 class _Expected:
@@ -211,12 +211,14 @@ class _Expected:
         self._next = 0
 
     def found(self, data: memoryview, last: bool) -> tuple[int, str]:
-        """Size and digest of the expected chunk if ``data`` begins with it, else 0. A file's last chunk is cut by its
-        end, so it counts only where ``data`` ends too."""
+        """Size and digest of the expected chunk if ``data`` begins with it, else 0; all of ``data`` and no digest when
+        more must be read to tell. A file's last chunk is cut by its end, so it counts only where ``data`` ends too."""
         if self._next >= len(self._digests):
             return 0, ""
         size = self._sizes[self._next]
         final = self._next == len(self._digests) - 1
+        if len(data) < size <= _MOST and not last:
+            return len(data), ""  # read on
         if size > len(data) or (final and not (last and size == len(data))):
             return 0, ""
         digest = digest_bytes(data[:size])
@@ -228,26 +230,26 @@ class _Expected:
 
 
 class _Chunks:
-    """Chunks that are not stored yet, each a file named by its digest."""
+    """Chunks that are not stored yet, in packs. What a killed run left there is removed: it may not be on the disk."""
 
     def __init__(self, folder: Path, blobs: BlobStore) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
         self._folder, self._blobs = folder, blobs
+        self._writer = PackWriter(folder)
         self._seen: set[str] = set()
         self.new_bytes = 0
-        folder.mkdir(exist_ok=True)
 
     def put(self, digest: str, data: memoryview) -> None:
         """Write a chunk unless it is there."""
         if digest not in self._seen:
             self._seen.add(digest)
-            if not self._blobs.has(digest):
-                name = f"{self._folder}/{digest.removeprefix(PREFIX)}"
-                with open(name, "wb", buffering=0, opener=_read_only) as file:
-                    file.write(data)
+            if not self._blobs.has_chunk(digest):
+                self._writer.put(digest, data)
                 self.new_bytes += len(data)
 
-    def sync(self) -> None:
-        """Bring all that was written to the disk, at once instead of file by file."""
+    def finish(self) -> None:
+        """Complete the last pack and bring all of them to the disk, at once instead of file by file."""
+        self._writer.close()
         if self.new_bytes:
             sync_folder(self._folder)
 
@@ -283,8 +285,8 @@ def restore_files(blobs: BlobStore, digest: str, out: Path) -> int:
             raise InputError("A path leads out of the folder", where=entry.path)
         with whole_file(out / place) as part, part.open("wb") as file:
             for chunk in entry.chunks:
-                data = blobs.file(chunk).read_bytes()
-                if digest_bytes(data) != chunk:
+                data = blobs.read(chunk)
+                if digest_bytes(data) != blobs.current(chunk):
                     raise SystemFault("The stored bytes were changed", where=chunk, detail=entry.path)
                 file.write(data)
     return len(manifest.files)

@@ -45,6 +45,7 @@ class Garbage(Record):
     kept: list[OldSnapshot] = Field(default_factory=list)
     blobs: dict[str, int] = Field(default_factory=dict)
     reasons: dict[str, str] = Field(default_factory=dict)
+    waiting: int = 0  # bytes of dead chunks in packs that are mostly alive: they go when a quarter of the pack is dead
 
     @property
     def bytes(self) -> int:
@@ -57,7 +58,8 @@ def find_garbage(session: Session, blobs: BlobStore, now: datetime) -> Garbage:
     going, kept = _judged(session, now)
     lost: dict[str, Any] = {**gone(session), **{row.id: row for row, _ in going}}
     needed = needed_blobs(session, blobs, lost)
-    found = [name for name in blobs.names() if name not in needed]
+    dead = {name: blobs.length(name) for name in blobs.names() if name not in needed}
+    found = blobs.worth_removing(dead)
     whose = {
         blob: f"only in {row.name} of {utc_text(row.created_at)}"
         for row, _ in going
@@ -66,8 +68,9 @@ def find_garbage(session: Session, blobs: BlobStore, now: datetime) -> Garbage:
     return Garbage(
         snapshots=[_told(row, reason) for row, reason in going],
         kept=[_told(row, reason) for row, reason in kept],
-        blobs={name: blobs.file(name).stat().st_size for name in found},
+        blobs={name: dead[name] for name in found},
         reasons={name: whose.get(name, "named by nothing") for name in found},
+        waiting=sum(dead.values()) - sum(dead[name] for name in found),
     )
 
 

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.blobs.manifest import FilesManifest
+from core.blobs.packs import PACKS
 from core.blobs.store import BlobStore
 from core.data.files import list_files, snapshot_files
 from core.data.parts import cut_table
@@ -73,12 +74,12 @@ class Shelf:
 
     def stored(self) -> int:
         """Bytes of all blobs."""
-        return sum(path.stat().st_size for path in self.blobs.root.glob("??/*"))
+        return sum(path.stat().st_size for glob in ("??/*", "packs/*") for path in self.blobs.root.glob(glob))
 
     def keep(self, file: Path, before: FilesManifest | None = None) -> FilesManifest:
         """A snapshot of a file, as a job takes it and its commit keeps it."""
         made, _ = snapshot_files(list_files(file), self.job, self.blobs, Silent(), before=before)
-        self.blobs.adopt_all(self.job / "chunks")
+        self.blobs.adopt_packs(self.job / PACKS)
         self.blobs.put_bytes(made.canonical())
         return made
 
@@ -208,7 +209,7 @@ def small_files(root: Path, count: int) -> None:
     listing = list_files(folder)
     key = listing.digest
     made, _ = snapshot_files(listing, shelf.job, shelf.blobs, Silent())
-    shelf.blobs.adopt_all(shelf.job / "chunks")
+    shelf.blobs.adopt_packs(shelf.job / PACKS)
 
     def recognise() -> None:
         now = list_files(folder)

@@ -8,15 +8,20 @@ import time
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.blobs.manifest import FileEntry, FilesManifest
+from core.blobs.packs import PACKS
 from core.blobs.store import BlobStore
+from core.data.erasing import Identifiers
+from core.data.erasing_records import EraseRequest, EraseTable
+from core.data.erasing_texts import rewrite_blobs
 from core.data.files import list_files, read_listing, restore_files, snapshot_files, write_listing
-from core.kernel.digests import digest_bytes
-from core.kernel.errors import InputError, SystemFault
+from core.kernel.digests import PREFIX, digest_bytes
+from core.kernel.errors import InputError, NotFound, SystemFault
 from core.kernel.progress import Silent
 
 MEGABYTE = 1 << 20
@@ -33,7 +38,7 @@ class Shelf:
     def keep(self, root: Path, before: FilesManifest | None = None, known: object = None) -> tuple:
         listing = list_files(root)
         made, result = snapshot_files(listing, self.job, self.blobs, Silent(), before=before, known=known)
-        self.blobs.adopt_all(self.job / "chunks")
+        self.blobs.adopt_packs(self.job / PACKS)
         self.blobs.put_bytes(made.canonical())
         return made, result, listing
 
@@ -103,7 +108,7 @@ def test_any_edits_read_back_and_cut_alike_with_and_without_the_last_snapshot(
         made, _, _ = shelf.keep(tmp_path / "one.bin", before=before)
         assert shelf.keep(tmp_path / "one.bin")[0] == made
         assert sum(made.files[0].sizes) == len(data)
-        assert b"".join(shelf.blobs.file(one).read_bytes() for one in made.files[0].chunks) == data
+        assert b"".join(shelf.blobs.read(one) for one in made.files[0].chunks) == data
         before = made
 
 
@@ -161,9 +166,12 @@ def test_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
 def test_a_changed_chunk_and_a_path_that_leads_out_are_refused(shelf: Shelf, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(noise(3 * MEGABYTE))
     made, _, _ = shelf.keep(tmp_path / "a.bin")
-    chunk = shelf.blobs.file(made.files[0].chunks[1])
-    chunk.chmod(0o600)
-    chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
+    (pack,) = (shelf.blobs.root / PACKS).iterdir()
+    pack.chmod(0o600)
+    with pack.open("rb+") as file:
+        file.seek(made.files[0].sizes[0])
+        file.write(b"?")
+    assert shelf.blobs.damaged(Silent()) == [made.files[0].chunks[1]]
     with pytest.raises(SystemFault, match="changed"):
         shelf.back(made, tmp_path / "out")
     assert not (tmp_path / "out" / "a.bin").exists()
@@ -171,3 +179,48 @@ def test_a_changed_chunk_and_a_path_that_leads_out_are_refused(shelf: Shelf, tmp
     shelf.blobs.put_bytes(evil.canonical())
     with pytest.raises(InputError, match="leads out"):
         shelf.back(evil, tmp_path / "out")
+
+
+def test_a_person_goes_from_the_texts_and_small_tables_in_a_pack_and_all_else_stays(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    root = tmp_path / "letters"
+    root.mkdir()
+    files = {"a.txt": b"Dear zq001-kunde, welcome", "b.txt": b"Dear zq002-kunde, welcome", "c.bin": noise(MEGABYTE)}
+    files["d.bin"] = b"\xff\0 zq001-kunde \0"
+    for name, data in files.items():
+        (root / name).write_bytes(data)
+    people = pl.DataFrame({"customer": ["zq001-kunde", "zq002-kunde"], "n": [1, 2]})
+    people.write_parquet(root / "e.parquet")
+    made, _, _ = shelf.keep(root)
+    request = EraseRequest(
+        workspace="w",
+        table="customers",
+        column="customer",
+        named=["zq001-kunde"],
+        keys={},
+        tables=[EraseTable(snapshot="s", name="customers", source=True, parts=[], subject="customer")],
+        blobs=list(shelf.blobs.names()),
+        folder=str(shelf.blobs.root),
+    )
+    out = tmp_path / "new"
+    out.mkdir()
+    found = rewrite_blobs(request, Identifiers(request, []), request.blobs, out, Silent())
+    assert sorted(item.what for item in found) == ["file", "rows", "text"]
+    for item in found:
+        if item.new:
+            shelf.blobs.adopt(out / item.new.removeprefix(PREFIX), item.new)
+    shelf.blobs.replaced = {item.old: item.new or "" for item in found}
+    shelf.blobs.remove(shelf.blobs.replaced)
+    assert not shelf.blobs.replaced.keys() & set(shelf.blobs.names())
+    held = b"".join(path.read_bytes() for glob in ("??/*", "packs/*") for path in shelf.blobs.root.glob(glob))
+    assert b"zq001" not in held
+    assert len(shelf.blobs.parts(digest_bytes(made.canonical()))) == len({c for e in made.files for c in e.chunks}) - 1
+    with pytest.raises(NotFound, match="erased"):
+        shelf.back(made, tmp_path / "out")
+    rest = made.model_copy(update={"files": [entry for entry in made.files if entry.path != "d.bin"]})
+    shelf.blobs.put_bytes(rest.canonical())
+    back = shelf.back(rest, tmp_path / "out")
+    assert (back["a.txt"], back["b.txt"]) == (b"Dear (erased), welcome", files["b.txt"])
+    assert back["c.bin"] == files["c.bin"]
+    assert pl.read_parquet(tmp_path / "out" / "e.parquet").equals(people[1:])

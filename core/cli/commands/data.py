@@ -149,7 +149,9 @@ def restore(
         found = held.ask("snapshot_file", id=table)
         made: dict[str, Any]
         if found["kind"] == "files":
-            count = restore_files(BlobStore(Path(found["blobs"])), found["digest"], folder)
+            blobs = BlobStore(Path(found["blobs"]))
+            blobs.replaced = found["replaced"]
+            count = restore_files(blobs, found["digest"], folder)
             made = {"folder": str(folder), "files": count}
         else:
             file = folder / f"{found['table']}.parquet"

@@ -81,6 +81,8 @@ def collect_garbage(
             output.rows(names, [[one[name] for name in names] for one in part], title)
     if dry_run:
         counts = {"snapshots": len(plan["snapshots"]), "files": len(plan["blobs"]), "bytes": plan["bytes"]}
+        if plan["waiting"]:
+            counts["dead bytes in packs that are mostly alive"] = plan["waiting"]
         options.printer.value(counts, "A collection would remove")
     else:
         options.printer.value(done, "Collected")

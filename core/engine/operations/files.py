@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from core.blobs.packs import PACKS
 from core.blobs.store import MANIFEST
 from core.data.files import LISTING, list_files
 from core.data.paths import resolve_files
@@ -53,7 +54,7 @@ def keep_files(context: Context, outcome: JobOutcome) -> Done:
     blob = digest_bytes(manifest)
     row = _newest(context.session, name)
     if row is None or row.blob != blob:
-        blobs.adopt_all(outcome.folder / "chunks")
+        blobs.adopt_packs(outcome.folder / PACKS)
         blobs.put_bytes(manifest)
         row = context.add(
             Snapshot,

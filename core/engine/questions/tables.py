@@ -36,6 +36,7 @@ def snapshot_file(engine: Engine, id: str) -> dict[str, Any]:
         "digest": row.blob,
         "kind": row.kind,
         "blobs": str(blobs.root),
+        "replaced": blobs.replaced if row.kind == "files" else {},
         "files": [
             {"path": str(blobs.file(part)), "digest": part} for part in blobs.parts(row.blob) if row.kind != "files"
         ],
