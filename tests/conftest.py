@@ -59,7 +59,24 @@ def _no_thread_left_behind() -> Iterator[None]:
             assert not thread.is_alive(), f"the tests left the thread {thread.name!r} running"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cheap_seals() -> Iterator[None]:
+    """Keys are sealed at the least cost that is read back: a third of a second less each time a test needs a person.
+
+    That the product's own cost is the standard one, ``tests/identity/test_vault.py`` says.
+    """
+    from core.identity.vault import LEAST, create_key
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(create_key.__kwdefaults__ or {}, "cost", LEAST)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, so that two processes end at about the same time."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files that take longest first, so that two processes end at about the same time."""
+    seconds: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("slow")
+        if mark is not None:
+            seconds[item.path] = max(seconds.get(item.path, 0.0), *mark.args, 30.0)
+    items.sort(key=lambda item: -seconds.get(item.path, 0.0))

@@ -20,7 +20,7 @@ def _offline() -> bool:
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.timeout(600)
 def test_the_whole_path_without_a_network() -> None:
     offline = _offline()

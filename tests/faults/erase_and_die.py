@@ -1,6 +1,6 @@
 """Erases one customer of the people project and is killed at the N-th write, rename or removal of a file.
 
-Run as a program of its own: ``python erase_and_die.py WORKSPACE CUSTOMER N``. The kill is SIGKILL by
+Run as ``erase_and_die.py WORKSPACE CUSTOMER N``, a process of its own (see ``forks.py``). The kill is SIGKILL by
 itself, so that it falls between two changes of the disk, wherever they are. Without a kill it says ``done``.
 """
 
@@ -20,7 +20,7 @@ from orders import PASSPHRASE
 from core.engine.client import connect
 from core.store.database import Database
 
-_LEFT = [int(sys.argv[3])]
+_LEFT = [0]
 _LOCK = threading.Lock()
 
 
@@ -37,8 +37,9 @@ def counted(function: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
-def arm() -> None:
+def arm(steps: int) -> None:
     """From here on each change of the disk counts."""
+    _LEFT[0] = steps
     for owner, name in (
         (Path, "unlink"),
         (Path, "replace"),
@@ -60,13 +61,9 @@ def tell(what: str) -> None:
 def main() -> None:
     client = connect(Path(sys.argv[1]), user="founder", passphrase=PASSPHRASE)
     request = {"table": "customers", "column": "customer", "value": sys.argv[2]}
-    arm()
+    arm(int(sys.argv[3]))
     plan = client.wait(client.change("privacy.search", request)["job"])
     tell("searched")
     client.change("privacy.erase", {"plan": plan["plan"], "reason": "asked"}, passphrase=PASSPHRASE)
     tell("done")
     client.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Walks the whole spine of the orders project as the owner of a workspace, until it is killed or done.
 
-Run as a program of its own: ``python spine.py WORKSPACE PROJECT``. Every result that the engine
+Run as ``spine.py WORKSPACE PROJECT``, a process of its own (see ``forks.py``). Every result that the engine
 acknowledged is written to standard output as one JSON line, so that the test knows what must never
 be lost. It can be started again on the same workspace at any point.
 """
@@ -104,7 +104,3 @@ def package(client: Client, chosen: str) -> None:
     """Build the package."""
     made = client.wait(client.change("release.package", {"release": chosen})["job"])
     tell("package", id=made["package"])
-
-
-if __name__ == "__main__":
-    main()

@@ -6,8 +6,7 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +16,7 @@ from core.engine.engine import Engine
 from core.engine.founding import found_workspace
 
 from ..engine.people_project import customers, name_of, placed, places_of, walk, write_people
+from .forks import Forks
 from .orders import PASSPHRASE
 
 KILLS = 12
@@ -47,17 +47,12 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(home, tmp_path / "state", ignore=shutil.ignore_patterns("heads"))
 
 
-def erase(root: Path, customer: str, steps: int) -> tuple[int, str]:
-    program = Path(__file__).with_name("erase_and_die.py")
-    done = subprocess.run(
-        [sys.executable, str(program), str(root), customer, str(steps)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
-    return done.returncode, done.stdout
+@pytest.fixture
+def program(state: None) -> Iterator[Forks]:
+    """The program that erases and dies, started many times."""
+    forks = Forks(Path(__file__).with_name("erase_and_die.py"))
+    yield forks
+    forks.close()
 
 
 def opened(root: Path) -> tuple[list[str], list[str], int]:
@@ -73,15 +68,21 @@ def opened(root: Path) -> tuple[list[str], list[str], int]:
         engine.close()
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("state")
-def test_a_kill_at_any_moment_loses_nothing_and_leaves_nothing(walked: Path, tmp_path: Path) -> None:
+@pytest.mark.slow(100)
+def test_a_kill_at_any_moment_loses_nothing_and_leaves_nothing(walked: Path, program: Forks, tmp_path: Path) -> None:
     moments = random.Random(1131)
     root = tmp_path / "workspace"
+
+    def erase(steps: int) -> tuple[int, str]:
+        out, errors = tmp_path / f"told-{steps}.txt", tmp_path / "errors.txt"
+        code = program.start(str(root), gone, str(steps), out=out, errors=errors).wait(120)
+        assert code in (0, -signal.SIGKILL), errors.read_text()
+        return code, out.read_text()
+
     gone = CUSTOMERS[0]
     orders = placed().filter(pl.col("customer") == gone)["order_id"].to_list()
     shutil.copytree(walked, root)
-    code, told = erase(root, gone, MANY)
+    code, told = erase(MANY)
     assert code == 0
     steps = MANY - int(told.split()[-1])
     outcomes = set()
@@ -89,7 +90,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_leaves_nothing(walked: Path, tmp
         shutil.rmtree(root)
         shutil.rmtree(tmp_path / "state" / "plimsoll" / "heads", ignore_errors=True)
         shutil.copytree(walked, root)
-        code, told = erase(root, gone, moment)
+        code, told = erase(moment)
         assert code == -signal.SIGKILL, f"step {moment} of {steps} was never reached"
         problems, states, rows = opened(root)
         assert problems == []
@@ -107,6 +108,6 @@ def test_a_kill_at_any_moment_loses_nothing_and_leaves_nothing(walked: Path, tmp
     assert outcomes == {True, False}
     shutil.rmtree(root)
     shutil.copytree(walked, root)
-    erase(root, gone, steps // 2)  # and after a kill it can be asked for again
-    assert erase(root, gone, MANY)[0] == 0
+    erase(steps // 2)  # and after a kill it can be asked for again
+    assert erase(MANY)[0] == 0
     assert places_of(root, [gone, *orders]) == []

@@ -115,7 +115,7 @@ class Shop:
         self.table.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(150)
 @pytest.mark.timeout(900)
 def test_no_row_is_lost_and_none_is_there_twice(tmp_path: Path) -> None:
     dice = random.Random(int(os.environ.get("PLIMSOLL_KILL_SEED", "2013")))

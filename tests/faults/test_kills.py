@@ -12,10 +12,9 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
-import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from core.store.tables import (
     User,
 )
 
+from .forks import Forks
 from .orders import write_project
 
 KILLS = 21
@@ -46,17 +46,12 @@ Told = dict[str, Any]
 class Spine:
     """One start of the program ``spine.py``, with what it acknowledged."""
 
-    def __init__(self, root: Path, project: Path) -> None:
+    def __init__(self, program: Forks, root: Path, project: Path) -> None:
         self.told: list[Told] = []
-        self.began = time.monotonic()
         self.errors = root.with_suffix(".errors")
-        with self.errors.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("spine.py")), str(root), str(project)],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+        self._pipe = root.with_suffix(".told")
+        os.mkfifo(self._pipe)
+        self.process = program.start(str(root), str(project), out=self._pipe, errors=self.errors)
         self._news = threading.Condition()
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -90,17 +85,18 @@ class Spine:
     def end(self) -> None:
         """Wait until it is gone and everything it said is read."""
         self.process.wait(timeout=240)
+        with contextlib.suppress(OSError):  # killed before it opened the pipe: its reader waits no longer
+            os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
         self._reader.join(timeout=10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._pipe.unlink()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.endswith("\n"):  # a line that the kill cut was not heard
-                with self._news:
-                    self.told.append(json.loads(line))
-                    self._news.notify_all()
+        with self._pipe.open() as lines:
+            for line in lines:
+                if line.endswith("\n"):  # a line that the kill cut was not heard
+                    with self._news:
+                        self.told.append(json.loads(line))
+                        self._news.notify_all()
         with self._news:
             self._ended = True
             self._news.notify_all()
@@ -120,16 +116,24 @@ class Spine:
             return []
 
 
-@pytest.mark.slow
+@pytest.fixture
+def program() -> Iterator[Forks]:
+    """The program that walks the spine, started many times."""
+    forks = Forks(Path(__file__).with_name("spine.py"))
+    yield forks
+    forks.close()
+
+
+@pytest.mark.slow(250)
 @pytest.mark.timeout(600)
-def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_nothing_is_lost_or_doubled(program: Forks, tmp_path: Path) -> None:
     dice = random.Random(int(os.environ.get("PLIMSOLL_KILL_SEED", "2013")))
     project = write_project(tmp_path / "project")
     kills: Counter[str] = Counter()
     number, patience = 0, 1.5
     root, acknowledged = tmp_path / "round0", list[Told]()
     while kills.total() < KILLS:
-        spine = Spine(root, project)
+        spine = Spine(program, root, project)
         for_worker = dice.random() < 0.35
         if for_worker and spine.kill_worker(dice.uniform(0.0, patience)):
             kills["worker"] += 1
@@ -144,7 +148,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
         kills["owner"] += 1
         came_further = any(item["what"] == "step" and not item["cached"] for item in spine.told)
         patience = 1.5 if came_further else min(patience * 1.6, 15.0)  # a busy machine needs longer to come further
-    spine = Spine(root, project)
+    spine = Spine(program, root, project)
     spine.end()
     assert spine.has("package"), spine.errors.read_text()
     check(root, acknowledged + spine.told)

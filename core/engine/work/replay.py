@@ -48,7 +48,7 @@ def replay(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         sender = Sender(address.url, contract)
         feed = Feed(TargetStore(address.url, address.token, entities_of(project)), project, values, progress)
         with sender.client, closing(feed.store):
-            feed.begin(since - INSTANT)
+            feed.begin(since, until)
             hours = int((until - since) / HOUR)
             for number in range(hours):
                 hour = since + number * HOUR
@@ -82,18 +82,20 @@ class Feed:
         self.store = store
         self.pushed = 0
         self._project, self._values, self._progress = project, values, progress
+        self._news: dict[str, pl.DataFrame] = {}
         self._definitions = {name: definition_of(project, name) for name in project.features.views}
 
-    def begin(self, at: datetime) -> None:
-        """Bring every view to ``at``."""
+    def begin(self, since: datetime, until: datetime) -> None:
+        """Bring every view to just before ``since``, and read what is to become valid in [since, until)."""
         for name in self._values:
-            self.pushed += self._brought(name, at).rows
+            self.pushed += self._brought(name, since - INSTANT).rows
+        self._news = updates_between(self._values, since, until)
 
     def push(self, since: datetime, until: datetime) -> None:
-        """Write what becomes valid in [since, until)."""
-        document = {}
-        for name, frame in updates_between(self._values, since, until).items():
-            rows = list(store_rows(name, self._project.features.views[name], frame))
+        """Write what becomes valid in [since, until), a part of the period that was begun."""
+        document, inside = {}, pl.col("valid_from").is_between(since, until, closed="left")
+        for name, frame in self._news.items():
+            rows = list(store_rows(name, self._project.features.views[name], frame.filter(inside)))
             if rows:
                 document[name] = self.store.document(name, rows)
         self.pushed += self.store.send(document)
