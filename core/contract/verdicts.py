@@ -28,13 +28,26 @@ def verdict(rule: Rule, fact: Facts, all_rows: int, now: datetime, personal: fro
     rows = int(all_rows if fact.get("rows") is None else fact["rows"])
     if rule.judge is not None:
         told = rule.judge(fact, rows, now)
-        hidden = rule.check.kind == "most_common" and personal.intersection(rule.check.columns)
-        told = told._replace(observed=MASK) if hidden else told
+        told = _hidden(rule, told) if _tells_one(rule, personal) else told
         return _result(rule, rows, told, passed=not told.failed)
     failed = int(fact["failed"] or 0)
     seen = "" if personal.intersection(rule.check.columns) else _extremes(fact)
     told = Outcome(failed, _counted(failed, rows) + seen)
     return _result(rule, rows, told, passed=failed <= tolerated(rule.check.mostly, rows))
+
+
+def _tells_one(rule: Rule, personal: frozenset[str]) -> bool:
+    """Whether what is seen is one row's own value, of a column that is personal."""
+    check = rule.check
+    one = check.kind == "most_common" or check.statistic in ("min", "max", "median", "quantile")
+    return one and bool(personal.intersection(check.columns))
+
+
+def _hidden(rule: Rule, told: Outcome) -> Outcome:
+    """Without the value; of an anomaly it is kept as a figure, for the next one is judged by it."""
+    if rule.check.kind == "anomaly":
+        return told._replace(observed=MASK)
+    return told._replace(observed=MASK, value=None, low=None, high=None)
 
 
 def tolerated(mostly: float, rows: int) -> int:
@@ -76,7 +89,7 @@ def _by_groups(rule: Rule, groups: pl.DataFrame, now: datetime, personal: frozen
         told = [judge(fact, int(fact["rows"]), now) for fact in groups.iter_rows(named=True)]
         groups = groups.with_columns(
             pl.Series("failed", [item.failed for item in told], dtype=pl.Int64),
-            pl.Series("value", [item.value for item in told], dtype=pl.Float64),
+            pl.Series("value", [None if _tells_one(rule, personal) else item.value for item in told], dtype=pl.Float64),
         )
         bad = groups.filter(pl.col("failed") > 0)
     else:

@@ -38,6 +38,7 @@ class EraseRequest(Record):
     hashed: list[str] = Field(
         default_factory=list, description="Tables with a hash of their own; '' is the workspace's"
     )
+    views: dict[str, list[str]] = Field(default_factory=dict, description="Entity columns of each feature view")
     tables: list[EraseTable]
     blobs: list[str]
     folder: str = Field(description="Where the blobs lie")

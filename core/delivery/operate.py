@@ -21,6 +21,7 @@ from core.kernel.progress import Progress
 
 COMMAND_S = 300.0
 ORDER = "incoming/rollback-order.json"
+FORGET = "incoming/forget-order.json"
 MOST_LOG = 64 << 20
 
 
@@ -60,6 +61,17 @@ def kill(remote: Remote, by: str, reason: str) -> CommandAnswer:
 def revive(remote: Remote, by: str) -> CommandAnswer:
     """Release the kill switch."""
     return _serving(remote, "revive", "--by", by)
+
+
+def forget(remote: Remote, order: dict[str, Any]) -> CommandAnswer:
+    """Forget a person in the target's online store and logs; the order's file is gone when this returns.
+
+    Raises:
+        InputError: the runtime there is too old to know the order. SystemFault: the store could not be written.
+    """
+    with exclusive(remote):
+        send_bytes(remote, FORGET, canonical_json(order))
+        return _serving(remote, "forget", "--order", f"{remote.spec.root}/{FORGET}")
 
 
 def start_server(remote: Remote, port: int = 0, wait_s: float = 30.0) -> int:

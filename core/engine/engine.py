@@ -10,6 +10,7 @@ from core.engine import catalogue
 from core.engine.actors import Actor, Sessions, check_permission
 from core.engine.dispatcher import Dispatcher
 from core.engine.erasure import finish_erasures, sweep
+from core.engine.erasure_places import reach_untried
 from core.engine.jobs import JobBoard
 from core.engine.pipeline import PipelineRunner
 from core.engine.registry import QUESTIONS
@@ -42,6 +43,7 @@ class Engine:
             finish_erasures(self.workspace, self.dispatcher)
             self.jobs.start(self.dispatcher)
             self.pipelines.recover()
+            reach_untried(self.workspace, self.dispatcher)
             self.scheduler.start()
         except BaseException:
             self.jobs.close()
@@ -91,6 +93,7 @@ class Engine:
         result = self.dispatcher.change(name, request, actor, passphrase=passphrase, request_id=request_id)
         if name == "privacy.erase":
             finish_erasures(self.workspace, self.dispatcher)
+            reach_untried(self.workspace, self.dispatcher)
         if name.startswith("schedule."):
             self.scheduler.refresh()
         return result

@@ -21,6 +21,7 @@ from core.data.erasing_texts import Needles
 from core.engine.actors import ENGINE
 from core.engine.context import Context, Done, state_of
 from core.engine.dispatcher import Dispatcher
+from core.engine.erasure_places import drop_sealed, entity_columns
 from core.kernel.errors import NotFound, PlimsollError, Refused
 from core.project.schema import Project
 from core.store.tables import FACTS, Edge, LedgerEntry, Report, Snapshot, Transition
@@ -61,6 +62,7 @@ def build_request(
         keys={name: source.key for name, source in project.sources.items() if source.key},
         event_key=project.events.key,
         hashed=_hash_scopes(project),
+        views=entity_columns(session),
         tables=_tables(workspace, session, project),
         blobs=list(workspace.blobs.names()),
         folder=str(workspace.blobs.root),
@@ -187,6 +189,7 @@ def complete(workspace: Workspace) -> list[str]:
     workspace.blobs.remove(gone)
     shutil.rmtree(workspace.root / "erasures", ignore_errors=True)
     if unfinished:
+        drop_sealed(workspace)
         for folder in workspace.jobs.iterdir():
             shutil.rmtree(folder)
         (workspace.root / "workers.log").unlink(missing_ok=True)
@@ -213,6 +216,7 @@ def finish_erasures(workspace: Workspace, dispatcher: Dispatcher) -> None:
 def sweep(workspace: Workspace) -> None:
     """Remove what a killed search or ingestion may have left: requests, prepared files, scratch with raw values."""
     shutil.rmtree(workspace.root / "erasures", ignore_errors=True)
+    drop_sealed(workspace)
     for scratch in workspace.jobs.glob("*/.*.plain*"):
         scratch.unlink(missing_ok=True)
     for folder in workspace.jobs.glob("*"):

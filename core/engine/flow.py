@@ -97,7 +97,7 @@ def _table(name: str, needs: tuple[str, ...]) -> Step:
 def _profile(name: str, made_by: str) -> Step:
     def plan(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
         output = _table_output(planner, name)
-        source = planner.project.sources.get(name)
+        source = _protected(planner).sources.get(name)  # with what a person confirmed
         personal = source.personal if source else []
         params = {"name": name, "subject": output["snapshot"], "personal": personal}
         return params, {"table": str(output["blob"])}

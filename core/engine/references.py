@@ -27,6 +27,7 @@ from core.store.tables import (
     Transition,
 )
 
+STATE = "profile state"  # kind of transitions about the mergeable state of a profile
 CONTENT = "content"  # the aspect of a snapshot that says whether its content is still here
 KEPT_OUTPUTS = ("blob", "contract", "html", "model", "predictions", "log")
 BLOBS_OF: dict[type[Fact], Callable[[Any], list[str]]] = {
@@ -54,6 +55,11 @@ def gone(session: Session) -> dict[str, Transition]:
     return {subject: row for subject, row in newest.items() if row.state != "kept"}
 
 
+def withdrawn_states(session: Session) -> set[str]:
+    """Mergeable states of profiles that went when a column of theirs was confirmed as personal."""
+    return set(session.exec(select(Transition.subject).where(Transition.kind == STATE)))
+
+
 def require_content(session: Session, row: Snapshot) -> Snapshot:
     """The snapshot itself, if its content is still here.
 
@@ -73,12 +79,14 @@ def require_content(session: Session, row: Snapshot) -> Snapshot:
 
 def blob_owners(session: Session, blobs: BlobStore) -> tuple[dict[str, str], set[str]]:
     """Every blob that must be there with the row that names it, and those that may be gone: collected or erased."""
-    lost = gone(session)
+    lost, withdrawn = gone(session), withdrawn_states(session)
     owners: dict[str, str] = {}
     released: set[str] = set()
     for table, blobs_of in BLOBS_OF.items():
         for row in session.exec(select(table)):
             named = _named_by(row, blobs_of)
+            released.update(withdrawn.intersection(named))
+            named = [name for name in named if name not in withdrawn]
             if is_lost(row, lost):
                 released.update(named)
                 continue

@@ -12,10 +12,12 @@ import secrets
 from pathlib import Path
 
 import keyring
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.identity.files import private_folder, refuse_if_open_to_others, write_private
 from core.identity.secrets import WORKSPACE_ID, _choose, _get, _set
-from core.kernel.errors import InputError, Refused
+from core.kernel.errors import InputError, NotFound, Refused
 
 BYTES = 32
 
@@ -45,6 +47,31 @@ def privacy_secret(workspace_id: str, *, make: bool = False) -> bytes | None:
 def fingerprint(secret: bytes) -> str:
     """A name for the secret that tells nothing of it: 16 hex digits of SHA-256 over a label and the secret."""
     return hashlib.sha256(b"plimsoll privacy fingerprint" + secret).hexdigest()[:16]
+
+
+def write_sealed(path: Path, body: bytes, secret: bytes) -> None:
+    """Write ``body`` so that only the holder of the secret reads it (AES-256-GCM; the file's name is bound in)."""
+    nonce = secrets.token_bytes(12)
+    write_private(path, nonce + AESGCM(_sealing_key(secret)).encrypt(nonce, body, path.name.encode()))
+
+
+def open_sealed(path: Path, secret: bytes) -> bytes:
+    """What :func:`write_sealed` wrote.
+
+    Raises:
+        NotFound: when the file is not there. Refused: when it is damaged, or the secret is another one.
+    """
+    try:
+        data = path.read_bytes()
+        return AESGCM(_sealing_key(secret)).decrypt(data[:12], data[12:], path.name.encode())
+    except FileNotFoundError as error:
+        raise NotFound("What was sealed for later is not there", where=str(path)) from error
+    except (InvalidTag, ValueError) as error:
+        raise Refused("What was sealed for later is damaged, or sealed with another secret", where=str(path)) from error
+
+
+def _sealing_key(secret: bytes) -> bytes:
+    return hashlib.sha256(b"plimsoll privacy sealing" + secret).digest()
 
 
 def _make(workspace_id: str, path: Path) -> bytes:

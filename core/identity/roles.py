@@ -42,6 +42,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
         "privacy.tag": (_A, _O, _X),
         "privacy.export": (_A, _O),
         "privacy.erase": (_O, _X),
+        "privacy.reach": (_A, _O, _X, _S),
         "features.build": (_A, _S),
         "features.materialize": (_A, _O, _S),
         "train.run": (_A, _S),

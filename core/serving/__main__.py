@@ -14,7 +14,7 @@ from typing import Any
 from core.kernel.clock import SystemClock
 from core.kernel.errors import PlimsollError
 
-VERBS = ("unpack", "verify", "golden", "switch", "rollback", "status", "install-check", "kill", "revive")
+VERBS = ("unpack", "verify", "golden", "switch", "rollback", "status", "install-check", "kill", "revive", "forget")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--release")
     parser.add_argument("--package", type=Path, help="for unpack: the package's tar")
     parser.add_argument("--to")
-    parser.add_argument("--order", type=Path, help="a rollback order signed by the console")
+    parser.add_argument("--order", type=Path, help="for rollback: an order that the console signed; for forget: whom")
     parser.add_argument("--by", default=os.environ.get("USER", "unknown"), help="who asks, for the history")
     parser.add_argument("--reason", default="", help="why the kill switch is pulled")
     return parser
@@ -163,6 +163,22 @@ def _revive(options: argparse.Namespace) -> dict[str, Any]:
     return {"ok": True, "killed": False}
 
 
+def _forget(options: argparse.Namespace) -> dict[str, Any]:
+    """Forget a person in store and logs; the order is removed whatever comes of it."""
+    from core.kernel.digests import strict_json
+    from core.kernel.errors import InputError
+    from core.serving.forgetting import Forget, carry_out
+    from core.serving.layout import Layout
+
+    if options.order is None:
+        raise InputError("Whom? Name the order's file with --order")
+    try:
+        order = Forget.read(strict_json(options.order.read_bytes()))
+        return {"ok": True, **carry_out(Layout(options.root.resolve()), order).plain()}
+    finally:
+        options.order.unlink(missing_ok=True)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "unpack": _unpack,
     "verify": _verify,
@@ -173,6 +189,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "install-check": _install_check,
     "kill": _kill,
     "revive": _revive,
+    "forget": _forget,
 }
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import orjson
 
 from core.kernel.digests import strict_json
 from core.kernel.errors import SystemFault
+from core.serving.forgetting import Subject
 from core.serving.online_records import (
     VERSIONS,
     Held,
@@ -118,6 +119,28 @@ class OnlineStore:
             self._trim({(space, item[1]) for item in packed})
         if packed:
             self._freshen(view, packed)
+
+    def forget(self, subject: Subject) -> int:
+        """Remove a person's entities, and versions that name the person, from the file's very bytes.
+
+        Raises:
+            SystemFault: when the file cannot be written, or another process holds the old bytes open.
+        """
+        self._db.execute("PRAGMA secure_delete=ON")
+        with self._writing():
+            rows = self._db.execute("SELECT view, entity, valid_from, data FROM feature")
+            doomed = [row[:3] for row in rows if _is_about(subject, *row)]
+            self._db.executemany("DELETE FROM feature WHERE view = ? AND entity = ? AND valid_from = ?", doomed)
+            self._cache.clear()
+        with self._lock:
+            try:
+                self._db.execute("VACUUM")
+                ((busy, _, _),) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                raise SystemFault("Cannot clean the online store", detail=str(error), where=str(self._path)) from error
+        if busy:
+            raise SystemFault("Another process reads the online store", where=str(self._path), remedy="Try again.")
+        return len(doomed)
 
     def held(self) -> dict[str, Held]:
         """How far each view was materialised."""
@@ -230,6 +253,11 @@ INSERT INTO freshness VALUES (?, ?, ?, ?) ON CONFLICT (view) DO UPDATE SET
 def space_of(view: str, generation: int) -> str:
     """Under which name a generation of a view is kept."""
     return f"{view}#{generation}" if generation else view
+
+
+def _is_about(subject: Subject, space: str, entity: bytes, _: float, data: bytes) -> bool:
+    view = space.partition("#")[0]
+    return subject.entity(view, orjson.loads(entity)) or subject.holds(orjson.loads(data))
 
 
 def _packed(space: str, rows: Iterable[Row]) -> list[Packed]:

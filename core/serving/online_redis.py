@@ -15,6 +15,7 @@ import orjson
 
 from core.kernel.digests import strict_json
 from core.kernel.errors import InputError, SystemFault
+from core.serving.forgetting import Subject
 from core.serving.online_records import VERSIONS, Held, Row, Step, Value, entity_bytes, out_of_order
 
 PREFIX = "plimsoll"
@@ -107,6 +108,35 @@ class RedisStore:
         if after.generation != before.generation:
             self._drop(view, before.generation)
         return len(rows)
+
+    def forget(self, subject: Subject) -> int:
+        """Remove a person's entities, and versions that name the person, in every view and generation."""
+        keys = list(self._ask(lambda: list(self._redis.scan_iter(match=f"{self._space}*#*:*", count=SCAN))))
+        gone = 0
+        for start in range(0, len(keys), AT_ONCE):
+            some = keys[start : start + AT_ONCE]
+            gone += self._forget(subject, some, self._ask(self._members, some))
+        return gone
+
+    def _members(self, keys: Sequence[bytes]) -> list[list[bytes]]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.zrange(key, 0, -1)
+            found: list[list[bytes]] = pipe.execute()
+        return found
+
+    def _forget(self, subject: Subject, keys: Sequence[bytes], members: Sequence[list[bytes]]) -> int:
+        gone = 0
+        for key, held in zip(keys, members, strict=True):
+            view, _, rest = key.decode().removeprefix(self._space).partition("#")
+            if subject.entity(view, orjson.loads(rest.partition(":")[2])):
+                self._ask(self._redis.unlink, key)
+                gone += len(held)
+                continue
+            named = [item for item in held if subject.holds(orjson.loads(item.partition(b" ")[2]))]
+            if named:
+                gone += int(self._ask(self._redis.zrem, key, *named))
+        return gone
 
     def held(self) -> dict[str, Held]:
         """How far each view was materialised."""

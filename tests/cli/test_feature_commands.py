@@ -124,6 +124,8 @@ def test_freshness_is_said_with_since_when_and_kept_as_a_report(held: Client) ->
     view = next(one for one in stale.json["views"] if one["view"] == "colour_returns")
     assert (view["state"], view["stale_since"]) == ("stale", "2025-02-28T06:00:00.000000Z")
     assert view["age_s"] == 2 * 86_400
+    assert (fresh.json["incidents"], stale.json["incidents"]) == (0, 1)
+    assert held.ask("alerts")["cause"].to_list() == ["slo/orders/freshness of colour_returns at workspace"]
     rows = {row["feature"]: row for row in run(held, "--json", "features", "list", "--at", "2025-03-02").json}
     assert rows["colour_back_1d"]["freshness_state"] == "stale"
     assert rows["colour_amount"]["freshness_state"] == "no target"

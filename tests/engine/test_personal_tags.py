@@ -71,10 +71,24 @@ def test_examples_are_masked_while_a_proposal_is_open(client: Client) -> None:
     assert "(masked)" not in {example["values"]["size"] for example in examples(client, "orders", 1)}
 
 
+def _postcodes(held: Client) -> list[Any]:
+    columns = held.ask("profile", id="customers")["columns"]
+    return list(next(column["top"] for column in columns if column["name"] == "postcode"))
+
+
 def test_a_person_decides_and_it_is_on_record(client: Client) -> None:
+    walk(client, "profile:customers")
+    assert client.ask("profile_state", ids=["customers"])["state"]
+    assert _postcodes(client)
     for column, verdict in (("postcode", "confirmed"), ("sex", "rejected")):
         request = {"table": "customers", "column": column, "verdict": verdict, "reason": "looked at it"}
         client.change("privacy.decide", request)
+    with pytest.raises(NotFound, match="no profile that merges"):  # it held the values of what is personal now
+        client.ask("profile_state", ids=["customers"])
+    assert client.ask("ledger_verify")["problems"] == []
+    walk(client, "profile:customers")
+    assert client.ask("profile_state", ids=["customers"])["state"]
+    assert not _postcodes(client)
     row = client.ask("personal_tags", table="customers").filter(pl.col("column") == "postcode").row(0, named=True)
     assert (row["state"], row["by"], row["reason"]) == ("confirmed", "founder", "looked at it")
     assert row["minimised"] == "generalise at ingest"

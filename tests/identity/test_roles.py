@@ -24,6 +24,7 @@ TABLE = {
     "privacy.tag": "aox",
     "privacy.export": "ao",
     "privacy.erase": "ox",
+    "privacy.reach": "aoxs",
     "features.build": "as",
     "features.materialize": "aos",
     "train.run": "as",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from core.cli.session import Options, client, passphrase_of
 from core.cli.walk import do_job, listing, noun, verdict
+from core.engine.client import Client
 from core.kernel.errors import Conflict, InputError
 
 Table = Annotated[str, typer.Argument(help="A table.")]
@@ -19,7 +20,7 @@ Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     privacy = noun(app, "privacy", "Personal data: tags, minimised copies, retention, erasure.")
-    for function in (tags, confirm, reject, groups, export, erase, retain, erasures, proof):
+    for function in (tags, confirm, reject, groups, export, erase, retain, erasures, proof, places, reach):
         privacy.command(function.__name__)(function)
 
 
@@ -111,6 +112,8 @@ def _erase(context: typer.Context, search: str, request: dict[str, str], reason:
                     raise
                 continue
             break
+        for place in done["places"]:
+            _try(options, held, place)
     options.printer.value(done, "Erased")
     if done["runs"]:
         options.printer.say("Models of these runs learned from the erased rows: retrain them with `plimsoll run`.")
@@ -123,8 +126,48 @@ def erasures(context: typer.Context) -> None:
     options: Options = context.obj
     with client(options) as held:
         frame = held.ask("erasures")
-    columns = ["erasure", "at", "by", "table", "kind", "rows", "files", "held", "state", "valid", "reason"]
+    columns = ["erasure", "at", "by", "table", "kind", "rows", "files", "held", "open", "state", "valid", "reason"]
     listing(options, frame, columns, "Erasures")
+
+
+def places(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Also those that are done.")] = False,
+) -> None:
+    """Stores and targets at which an erasure is still open, and why."""
+    options: Options = context.obj
+    with client(options) as held:
+        frame = held.ask("erasure_places", open=not every)
+    listing(options, frame, ["erasure", "place", "state", "reason", "at"], "Places of erasures")
+
+
+def reach(
+    context: typer.Context,
+    place: Annotated[str, typer.Argument(help="A place as `places` names it; all without.")] = "",
+) -> None:
+    """Try the places again at which an erasure is open; exit 1 while one still is."""
+    options: Options = context.obj
+    with client(options) as held:
+        waiting = [place] if place else sorted({row["place"] for row in _open(held)})
+        for one in waiting:
+            _try(options, held, one)
+        left = [f"{row['place']}: {row['reason']}" for row in _open(held, place)]
+    verdict(options, {"open": left}, not left)
+
+
+def _open(held: Client, place: str = "") -> list[dict[str, Any]]:
+    rows = held.ask("erasure_places", open=True).iter_rows(named=True)
+    return [row for row in rows if place in ("", row["place"])]
+
+
+def _try(options: Options, held: Client, place: str) -> None:
+    """Send somebody to a place at which an erasure is open, and say what came of it."""
+    if not _open(held, place):
+        return
+    for job in held.change("privacy.reach", {"place": place})["jobs"]:
+        held.wait(job)
+    for row in _open(held, place):
+        options.printer.say(f"Still open at {place}: {row['reason']}")
 
 
 def proof(context: typer.Context, erasure: Annotated[str, typer.Argument(help="An erasure or its proof.")]) -> None:
@@ -132,5 +175,5 @@ def proof(context: typer.Context, erasure: Annotated[str, typer.Argument(help="A
     options: Options = context.obj
     with client(options) as held:
         found = held.ask("erasure_proof", id=erasure)
-    shown = found if options.as_json else {"valid": found["valid"], **(found["statement"] or {})}
+    shown = found if options.as_json else {"valid": found["valid"], "open": found["open"], **(found["statement"] or {})}
     verdict(options, shown, found["valid"])

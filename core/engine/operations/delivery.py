@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from core.contract.release import TRUST_ROOT_TYPE, TrustRoot
 from core.delivery.records import TargetSpec
 from core.engine.context import Context, Done, state_of
+from core.engine.erasure_places import queue_reach
 from core.engine.find import find
 from core.engine.jobs import submit
 from core.engine.operations.models import champion_of, move_stage
@@ -115,6 +116,7 @@ def keep_deployment(context: Context, outcome: JobOutcome) -> Done:
         detail={**outcome.value, "seconds": round(outcome.seconds, 2)},
     )
     context.edge(release.id, row.id, "deployed as")
+    queue_reach(context, f"target:{target.name}")
     if outcome.params["switch"]:
         context.transition("target", target.name, release.id, aspect="release")
         context.transition("release", release.id, "deployed")
@@ -200,6 +202,7 @@ def keep_collection(context: Context, outcome: JobOutcome) -> Done:
     target = outcome.params["target"]["name"]
     if offsets_of(session, target) != outcome.params["offsets"]:
         raise Refused(f"Somebody else collected from {target} meanwhile", remedy="Collect again.")
+    queue_reach(context, f"target:{target}")
     if value["rows"] == 0:
         return Done(subject=target, summary=f"{target}: nothing new", result={"rows": 0, "more": False})
     blob = blobs.put_table(outcome.folder)

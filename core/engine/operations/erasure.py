@@ -22,12 +22,13 @@ from core.engine.erasure import (
     refuse_live_work,
     requests_folder,
 )
+from core.engine.erasure_places import OPEN, PLACE, UNTRIED, places, sealed_file
 from core.engine.find import find
 from core.engine.jobs import submit
 from core.engine.operations.privacy import project_of
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.identity.files import write_private
-from core.identity.privacy_key import fingerprint, privacy_secret
+from core.identity.privacy_key import fingerprint, privacy_secret, write_sealed
 from core.kernel.clock import utc_text
 from core.kernel.digests import PREFIX, canonical_json, digest_json, strict_json
 from core.kernel.envelope import sign_statement
@@ -130,6 +131,7 @@ def _queue(context: Context, table: str, column: str, named: list[str], before: 
 
 
 PLAN_JOB = "privacy.search"
+OPEN_WORDS = "open when this was signed; a proof of its own says when it was done"
 
 
 @job_kind(PLAN_JOB, "privacy.erase", "core.engine.work.erasure:search", rooms=("data",))
@@ -137,7 +139,9 @@ def keep_plan(context: Context, outcome: JobOutcome) -> Done:
     """Keep the plan and the files that will take the place of others. Nothing is replaced yet."""
     params, blobs = outcome.params, context.workspace.blobs
     private = requests_folder(context.workspace) / f"{params['erasure']}.json"
-    texts = strict_json(private.read_bytes())["texts"]
+    learned = strict_json(private.read_bytes())
+    texts = learned["texts"]
+    _seal(context, params, learned["order"])
     private.unlink()
     plan = ErasePlan.read(strict_json((outcome.folder / "plan.json").read_bytes()))
     plan = _with_states(context, plan)
@@ -167,6 +171,13 @@ def keep_plan(context: Context, outcome: JobOutcome) -> Done:
     ]
     result = {"plan": row.id, "rows": plan.rows, "tables": listed, "files": facts["files"], "held": facts["held"]}
     return Done(subject=params["erasure"], summary=f"{params['name']}: {words}", result=result)
+
+
+def _seal(context: Context, params: dict[str, Any], order: dict[str, Any]) -> None:
+    """Keep whom to forget for the places outside the blobs, if there are any."""
+    secret = privacy_secret(context.workspace.info.id)
+    if params["prepare"] and secret is not None and places(context.workspace, context.session):
+        write_sealed(sealed_file(context.workspace, params["erasure"]), json.dumps(order).encode(), secret)
 
 
 def _with_states(context: Context, plan: ErasePlan) -> ErasePlan:
@@ -201,7 +212,13 @@ def erase(context: Context, request: Erase) -> Done:
         context.transition(KEY, fingerprint(secret), "in use")
     if row.facts["before"]:
         context.transition("retention", row.name, "applied", reason=row.facts["before"], aspect=row.facts["column"])
+    elsewhere = sorted(places(context.workspace, context.session))
+    if elsewhere and not sealed_file(context.workspace, erasure).exists():
+        raise Conflict("A store or target came up since the search", where=row.id, remedy="Search again.")
+    for place in elsewhere:
+        context.transition(PLACE, erasure, OPEN, reason=UNTRIED, aspect=place)
     statement = _statement(context, request, row, plan, runs, fingerprint(secret))
+    statement["places"] = dict.fromkeys(elsewhere, OPEN_WORDS)
     envelope = sign_statement(PROOF_TYPE, statement, context.signing_key())
     proof = blobs.put_bytes(canonical_json(envelope.plain()))
     facts = {name: row.facts[name] for name in ("column", "before", "rows", "tables", "files", "removed", "held")}
@@ -228,6 +245,7 @@ def erase(context: Context, request: Erase) -> Done:
             "files": len(plan.replaced),
             "runs": runs,
             "held": row.facts["held"],
+            "places": elsewhere,
             "sources": [row.name],
         },
         detail={"reason": request.reason, "proof_digest": proof},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -9,9 +10,11 @@ from sqlmodel import Session, col, select
 from core.contract.release import GateOutcome
 from core.engine.context import Context, Done, state_of
 from core.engine.find import find
+from core.engine.online_facts import online_facts
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.engine.steps import Planner
 from core.evaluation.gates import apply_gates, blocked
+from core.features.definitions import tables_under
 from core.governance.policy import policy_digest
 from core.governance.records import Stage, StageFacts
 from core.governance.stages import check_move
@@ -33,7 +36,7 @@ def gate_candidate(context: Context, planner: Planner, name: str) -> Done:
     policy = planner.project.policy
     evaluation = planner.outputs[f"evaluate:{name}"]
     run = planner.outputs[f"train:{name}"]
-    facts = {**evaluation["facts"], **_other_facts(planner, run)}
+    facts = {**evaluation["facts"], **_other_facts(context.session, context.now, planner, run)}
     outcomes = apply_gates(policy, facts)
     stops = blocked(outcomes)
     before = _same_gates(context.session, run["run"], outcomes)
@@ -71,13 +74,23 @@ def _words(outcomes: list[GateOutcome]) -> str:
     return "all passed" if not failed else f"{len(failed)} not passed: {', '.join(failed)}"
 
 
-def _other_facts(planner: Planner, run: dict[str, Any]) -> dict[str, Any]:
-    validations = [made for name, made in planner.outputs.items() if name.startswith("validate:")]
+def _other_facts(session: Session, now: datetime, planner: Planner, run: dict[str, Any]) -> dict[str, Any]:
+    validations = read_validations(planner)
     return {
-        "validation.passed": all(made["passed"] is not False for made in validations),
+        "validation.passed": all(made["passed"] is not False for made in validations.values()),
         "leakage.passed": planner.outputs["leakage"]["passed"],
+        **online_facts(session, planner.project, now),
         **{name: value for name, value in run["metrics"].items() if name.startswith(("onnx.", "inference."))},
     }
+
+
+def read_validations(planner: Planner) -> dict[str, dict[str, Any]]:
+    """What was found on the tables that the model reads, by table: of the others a release says nothing."""
+    project = planner.project
+    named = [project.events.table, *(view.table for view in project.features.views.values())]
+    read = {table for name in named for table in tables_under(project, name)}
+    made = {name.split(":", 1)[1]: output for name, output in planner.outputs.items() if name.startswith("validate:")}
+    return {name: output for name, output in made.items() if name in read}
 
 
 def _same_gates(session: Session, run: str, outcomes: list[GateOutcome]) -> Report | None:
@@ -172,11 +185,7 @@ def register_best(context: Context, planner: Planner) -> Done:
             "evaluation": planner.outputs[f"evaluate:{name}"]["report"],
             "gates": planner.outputs[f"gates:{name}"]["report"],
             "leakage": planner.outputs["leakage"]["report"],
-            "validations": {
-                step.split(":", 1)[1]: output["report"]
-                for step, output in planner.outputs.items()
-                if step.startswith("validate:")
-            },
+            "validations": {name: output["report"] for name, output in read_validations(planner).items()},
             "snapshots": {
                 step.split(":", 1)[1]: output["snapshot"]
                 for step, output in planner.outputs.items()

@@ -9,8 +9,11 @@ from pydantic import Field
 from sqlmodel import Session, col, select
 
 from core.engine.context import Context, Done
+from core.engine.erasure_places import queue_reach
 from core.engine.freshness import Freshness, freshness_of, instant
+from core.engine.incidents import live_incidents, mutes, record_incidents
 from core.engine.jobs import submit
+from core.engine.online_facts import freshness_signals
 from core.engine.operations.data import keep_report
 from core.engine.operations.delivery import target_row
 from core.engine.operations.models import find_model
@@ -21,6 +24,7 @@ from core.kernel.clock import utc_text
 from core.kernel.digests import canonical_json
 from core.kernel.errors import InputError, NotFound, Problem
 from core.kernel.records import Record
+from core.monitoring.alerts import absorb
 from core.project.schema import Project
 from core.store.tables import ProjectVersion, Report, Snapshot
 
@@ -95,9 +99,16 @@ def start_materialise(context: Context, request: Materialise) -> Done:
 def keep_materialisation(context: Context, outcome: JobOutcome) -> Done:
     """Keep one report for each view: how far it has come, and what was written."""
     params = outcome.params
+    place = params["place"]
     rows = keep_materialised(
-        context, params["project"]["project"], params["place"]["name"], outcome.value["views"], params["snapshots"]
+        context,
+        params["project"]["project"],
+        place["name"],
+        outcome.value["views"],
+        params["snapshots"],
+        {"url": place["url"], "secret": place["secret"]} if place["kind"] == "redis" else None,
     )
+    queue_reach(context, place["name"])
     written = sum(view["rows"] for view in outcome.value["views"])
     summary = f"{written:,} values of {len(rows)} views written to {params['place']['name']}"
     return Done(
@@ -113,12 +124,17 @@ def keep_materialisation(context: Context, outcome: JobOutcome) -> Done:
 
 
 def keep_materialised(
-    context: Context, project: str, place: str, views: list[dict[str, Any]], snapshots: dict[str, str]
+    context: Context,
+    project: str,
+    place: str,
+    views: list[dict[str, Any]],
+    snapshots: dict[str, str],
+    reach: dict[str, str] | None = None,
 ) -> list[Report]:
-    """A report for each materialised view, with the snapshots that it came from."""
+    """A report for each materialised view, with the snapshots that it came from, and how the place is reached again."""
     out = []
     for done in views:
-        facts = {**done, "place": place, "snapshots": snapshots}
+        facts = {**done, "place": place, "snapshots": snapshots, **({"reach": reach} if reach else {})}
         facts.pop("definition")
         words = f"{done['mode']}, {done['rows']:,} values" + (f" ({done['reason']})" if done["reason"] else "")
         row = context.add(
@@ -145,7 +161,7 @@ def subject_of(project: str, view: str) -> str:
 
 @operation("features.freshness", "features.materialize", CheckFreshness)
 def note_freshness(context: Context, request: CheckFreshness) -> Done:
-    """Note how fresh every store's views are: a report that monitoring and alerts can read."""
+    """Note how fresh every store's views are; a view that is stale raises an alert of its own."""
     project = read_version(newest_version(context.session), {})
     at = instant(request.at) if request.at else context.now
     found = freshness_of(context.session, project, at)
@@ -163,7 +179,12 @@ def note_freshness(context: Context, request: CheckFreshness) -> Done:
         summary=summary,
         facts={"at": body["at"], "stale": [_stale_fact(one) for one in stale], "views": len(found)},
     )
-    return Done(subject=row.id, summary=summary, result={"report": row.id, "passed": row.passed, **body})
+    told = absorb(
+        live_incidents(context.session), freshness_signals(project.project, stale), at, mutes(context.session)
+    )
+    opened = record_incidents(context, told, row.id)
+    result = {"report": row.id, "passed": row.passed, "incidents": opened, **body}
+    return Done(subject=row.id, summary=summary, result=result)
 
 
 def _stale_fact(one: Freshness) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from sqlmodel import select
 
 from core.engine.context import Context, Done
 from core.engine.jobs import submit
@@ -13,12 +14,14 @@ from core.engine.operations.data import ROOMS, keep_report
 from core.engine.privacy import COLUMN, PERSONAL, masked_columns, tags
 from core.engine.projects import last_loaded, read_version
 from core.engine.questions.data import find_snapshot
+from core.engine.references import STATE, withdrawn_states
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.identity.privacy_key import privacy_secret
 from core.kernel.errors import InputError, NotFound
 from core.kernel.records import Record
 from core.project.privacy import Minimise
 from core.project.schema import Project
+from core.store.tables import Report
 
 
 class DecideColumn(Record):
@@ -66,12 +69,24 @@ def decide_column(context: Context, request: DecideColumn) -> Done:
         )
     subject = f"{snapshot.name}.{request.column}"
     context.transition(COLUMN, subject, request.verdict, reason=request.reason, aspect=PERSONAL)
+    if request.verdict == "confirmed":
+        _withdraw_states(context, snapshot.name)
     return Done(
         subject=subject,
         summary=f"{subject}: {request.verdict} as personal data",
         result={"table": snapshot.name, "column": request.column, "state": request.verdict},
         detail={"reason": request.reason},
     )
+
+
+def _withdraw_states(context: Context, table: str) -> None:
+    """Remove the mergeable states of a table's profiles: they were made when the column's values could be kept."""
+    known = withdrawn_states(context.session)
+    query = select(Report).where(Report.kind == "profile", Report.name == table)
+    states = {row.facts["state"] for row in context.session.exec(query) if row.facts.get("state")} - known
+    for state in sorted(states):
+        context.transition(STATE, state, "removed", reason=f"a column of {table} was confirmed as personal")
+    context.afterwards.append(lambda: context.workspace.blobs.remove(states))
 
 
 @operation("privacy.export", "privacy.export", ExportTable)

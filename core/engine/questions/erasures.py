@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from core.engine.context import state_of
 from core.engine.erasure import ERASURE, PLAN, PROOF_TYPE, replacements
+from core.engine.erasure_places import DONE, place_states
 from core.engine.find import find
 from core.engine.questions.training import user_names
 from core.engine.registry import question
@@ -38,6 +39,15 @@ ERASURES: dict[str, Any] = {
     "runs": pl.List(pl.String),
     "state": pl.String,
     "valid": pl.Boolean,
+    "open": pl.List(pl.String),
+}
+
+PLACES: dict[str, Any] = {
+    "erasure": pl.String,
+    "place": pl.String,
+    "state": pl.String,
+    "reason": pl.String,
+    "at": pl.Datetime("us", "UTC"),
 }
 
 
@@ -48,6 +58,10 @@ def erasures(engine: Engine) -> pl.DataFrame:
     with workspace.database.reading() as session:
         names = user_names(session)
         rows = []
+        waiting: dict[str, list[str]] = {}
+        for one in place_states(session):
+            if one.state != DONE:
+                waiting.setdefault(one.erasure, []).append(one.place)
         for row in session.exec(select(Report).where(Report.kind == ERASURE).order_by(col(Report.created_at).desc())):
             said, facts = _statement(workspace, session, row), row.facts
             rows.append(
@@ -67,6 +81,7 @@ def erasures(engine: Engine) -> pl.DataFrame:
                     facts["runs"],
                     state_of(session, ERASURE, row.subject),
                     said is not None,
+                    waiting.get(row.subject, []),
                 )
             )
     return pl.DataFrame(rows, schema=ERASURES, orient="row")
@@ -81,8 +96,25 @@ def erasure_proof(engine: Engine, id: str) -> dict[str, Any]:
         if row.kind != ERASURE:
             raise NotFound(f"{id!r} is no erasure", remedy="List them with `plimsoll privacy erasures`.")
         statement = _statement(engine.workspace, session, row)
+        places = [one.model_dump(mode="json") for one in place_states(session) if one.erasure == row.subject]
     envelope = strict_json(engine.workspace.blobs.file(row.blob).read_bytes())
-    return {"valid": statement is not None, "statement": statement, "envelope": envelope}
+    waiting = [f"{one['place']}: {one['reason']}" for one in places if one["state"] != DONE]
+    return {
+        "valid": statement is not None,
+        "open": waiting,
+        "places": places,
+        "statement": statement,
+        "envelope": envelope,
+    }
+
+
+@question("erasure_places")
+def erasure_places(engine: Engine, erasure: str = "", open: bool = False) -> pl.DataFrame:
+    """Stores and targets outside the workspace's files, and how each erasure stands there."""
+    with engine.workspace.database.reading() as session:
+        found = [one for one in place_states(session) if erasure in ("", one.erasure)]
+    rows = [one.model_dump() for one in found if one.state != DONE or not open]
+    return pl.DataFrame(rows, schema=PLACES)
 
 
 @question("erasure_plan")

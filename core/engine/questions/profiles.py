@@ -152,7 +152,7 @@ def read_state(engine: Engine, name: str) -> TableState:
         row = profiled(session, name)
         report = newest_report(session, row.id)
         blob = report.facts.get("state") if report else None
-    if blob is None:
+    if blob is None or not engine.workspace.blobs.has(str(blob)):
         remedy = f"Run `plimsoll run --to profile:{row.name}`."
         raise NotFound(f"{row.name} has no profile that merges", where=row.id, remedy=remedy)
     state = unpack_state(engine.workspace.blobs.path(str(blob)).read_bytes())

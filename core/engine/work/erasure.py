@@ -12,11 +12,12 @@ from core.data.erasing_texts import rewrite_blobs
 from core.data.minimise import hash_key, hashed_value, subject_key
 from core.engine.workfolder import JobFolder
 from core.identity.files import write_private
-from core.identity.privacy_key import privacy_secret
+from core.identity.privacy_key import open_sealed, privacy_secret
 from core.kernel.digests import strict_json
-from core.kernel.errors import Refused
+from core.kernel.errors import PlimsollError, Refused
 from core.kernel.progress import Progress
 from core.project.privacy import Minimise
+from core.serving.forgetting import Forget, Keyed
 
 
 def search(folder: JobFolder, progress: Progress) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def search(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     held = {part for table in request.tables for part in table.parts}
     others = [digest for digest in request.blobs if digest not in held]
     texts = rewrite_blobs(request, known, others, out, progress)
-    write_private(private, json.dumps({"texts": sorted(known.texts())}).encode())
+    order = _order(request, known)
+    write_private(private, json.dumps({"texts": sorted(known.texts()), "order": order.plain()}).encode())
     plan = ErasePlan(
         tables=[
             SearchedTable(snapshot=table.snapshot, name=table.name, rows=rows.get(table.snapshot, 0))
@@ -50,6 +52,46 @@ def search(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     )
     folder.write_json("plan.json", plan)
     return {"rows": plan.rows, "files": len(plan.replaced)}
+
+
+def _order(request: EraseRequest, known: Identifiers) -> Forget:
+    """Whom stores and targets are to forget."""
+    named: dict[str, set[str]] = {}
+    if not request.before:
+        named[request.column] = known.named
+        for table in request.tables:
+            if table.source and table.subject:
+                named.setdefault(table.subject, set()).update(known.who)
+    keyed = [Keyed(columns=request.keys[name], values=sorted(found)) for name, found in known.keys.items() if found]
+    return Forget(
+        named={column: sorted(values) for column, values in named.items()},
+        keyed=[one for one in keyed if one.columns],
+        texts=sorted(known.texts() | known.key_texts),
+        views=request.views,
+    )
+
+
+def reach(folder: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Forget a person at one place outside the blobs; a place that cannot be reached is told, and stays open."""
+    from core.engine.work.reaching import forget_at
+
+    params = folder.params
+    secret = privacy_secret(params["workspace"])
+    if secret is None:
+        raise Refused("The privacy secret of this workspace is not here", remedy="Put it back where it was.")
+    out = []
+    for number, erasure in enumerate(params["erasures"]):
+        progress.step(number, len(params["erasures"]), f"forgetting at {params['place']['name']}")
+        order = Forget.read(strict_json(open_sealed(Path(params["folder"]) / f"{erasure}.sealed", secret)))
+        try:
+            done = forget_at(
+                params["place"], params["project"], order, folder.secret(params["place"].get("secret", ""))
+            )
+        except PlimsollError as error:
+            out.append({"erasure": erasure, "reached": False, "why": error.headline})
+        else:
+            out.append({"erasure": erasure, "reached": True, **done.plain()})
+    return {"places": out}
 
 
 def _salt(scope: str) -> Minimise:
