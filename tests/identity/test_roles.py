@@ -62,7 +62,7 @@ def test_every_cell_of_the_table(permission: str) -> None:
 
 def test_the_table_is_whole() -> None:
     assert set(TABLE) == set(PERMISSIONS)
-    assert len(PERMISSIONS) == 37
+    assert len(PERMISSIONS) == 38
 
 
 def test_separation_of_duties() -> None:
