@@ -11,6 +11,7 @@ from core.engine.operations.models import best_candidate, champion_of, gate_cand
 from core.engine.pasts import collect_past
 from core.engine.privacy import masked_columns, protected
 from core.engine.python_steps import python_step
+from core.engine.seeds import seeds_of
 from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_json
@@ -246,15 +247,22 @@ def _candidate(name: str) -> list[Step]:
             "title": f"{planner.project.title} — {name}",
             "evaluation": planner.project.evaluation.plain(),
         }
-        inputs = {"predictions": str(made["predictions"])}
+        inputs = {
+            "predictions": str(made["predictions"]),
+            "model": str(made["model"]),
+            "contract": str(planner.outputs[FEATURES]["contract"]),
+            "training_set": str(planner.outputs[FEATURES]["blob"]),
+        }
         with planner.workspace.database.reading() as session:
             champion = champion_of(session, planner.project.project)
+            seeds = seeds_of(session, made["run"], f"test.{planner.project.evaluation.primary}")
+        if seeds:
+            params["seeds"] = seeds
         if champion is not None and champion.run != made["run"]:
             params["champion"] = champion.id
             inputs |= {
                 "champion_onnx": champion.onnx,
                 "champion_contract": champion.contract,
-                "training_set": str(planner.outputs[FEATURES]["blob"]),
             }
         return params, inputs
 

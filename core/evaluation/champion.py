@@ -10,16 +10,22 @@ import polars as pl
 from core.evaluation.predictions import read_scores
 from core.evaluation.records import LOWER_IS_BETTER, ChampionComparison
 from core.measures.classification import both_classes
-from core.measures.intervals import paired_auc_test, paired_bootstrap
+from core.measures.intervals import mcnemar, paired_auc_test, paired_bootstrap
 from core.measures.records import PairedTest
 
 
 def compare_with_champion(
-    candidate: pl.DataFrame, champion: Path, *, primary: str, bootstrap: int
+    candidate: pl.DataFrame,
+    champion: Path,
+    *,
+    primary: str,
+    bootstrap: int,
+    thresholds: tuple[float, float] = (0.5, 0.5),
 ) -> ChampionComparison:
     """Paired tests on the rows (by ``key``) of ``candidate`` that the champion's predictions hold too.
 
-    The champion's file may name its splits otherwise: only its keys and probabilities are read.
+    The champion's file may name its splits otherwise: only its keys and probabilities are read. Calls
+    are those at each one's own threshold (candidate's first).
     """
     other = read_scores(champion)
     both = candidate.join(other.select("key", theirs="probability"), on="key", how="inner", maintain_order="left")
@@ -34,7 +40,11 @@ def compare_with_champion(
             reason=f"The champion scored {both.height:,} of {candidate.height:,} rows.",
         )
     ours, theirs = both["probability"].to_numpy(), both["theirs"].to_numpy()
-    tests = {"roc_auc": paired_auc_test(y, ours, theirs), **paired_bootstrap(y, ours, theirs, times=bootstrap)}
+    tests = {
+        "roc_auc": paired_auc_test(y, ours, theirs),
+        **paired_bootstrap(y, ours, theirs, times=bootstrap),
+        "accuracy": mcnemar(y, ours >= thresholds[0], theirs >= thresholds[1]),
+    }
     verdict = _verdict(tests[primary], primary)
     return ChampionComparison(
         rows=both.height,

@@ -73,7 +73,8 @@ def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [round(step * i, 12) for i in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
-def _base(scale: Scale, title: str, x_label: str, y_label: str, summary: str) -> Chart:
+def base_chart(scale: Scale, title: str, x_label: str, y_label: str, summary: str) -> Chart:
+    """A chart with axes and nothing in it yet."""
     return Chart(
         title=title,
         x_label=x_label,
@@ -89,7 +90,7 @@ def roc_chart(report: EvaluationReport) -> Chart:
     scale, c = Scale(0, 1, 0, 1), report.confusion
     auc = report.metrics["roc_auc"].value
     fpr, tpr = c.fp / max(1, c.fp + c.tn), c.tp / max(1, c.tp + c.fn)
-    chart = _base(scale, "ROC", "false positive rate", "true positive rate", f"ROC curve, area {auc:.4f}.")
+    chart = base_chart(scale, "ROC", "false positive rate", "true positive rate", f"ROC curve, area {auc:.4f}.")
     chart.lines = [
         (scale.line([(0, 0), (1, 1)]), "guide"),
         (scale.line([(p.x, p.y) for p in report.curves.roc]), "main"),
@@ -103,7 +104,9 @@ def pr_chart(report: EvaluationReport) -> Chart:
     """Precision over recall with the base rate."""
     scale = Scale(0, 1, 0, 1)
     value = report.metrics["average_precision"].value
-    chart = _base(scale, "Precision and recall", "recall", "precision", f"PR curve, average precision {value:.4f}.")
+    chart = base_chart(
+        scale, "Precision and recall", "recall", "precision", f"PR curve, average precision {value:.4f}."
+    )
     base = report.base_rate
     chart.lines = [
         (scale.line([(0, base), (1, base)]), "guide"),
@@ -124,7 +127,7 @@ def calibration_chart(report: EvaluationReport) -> Chart:
     words = (
         f"Reliability in {len(bins)} bins of equal frequency, expected calibration error {report.calibration.ece:.4f}."
     )
-    chart = _base(scale, "Calibration", "mean predicted probability", "observed share", words)
+    chart = base_chart(scale, "Calibration", "mean predicted probability", "observed share", words)
     chart.lines = [
         (scale.line([(0, 0), (top, top)]), "guide"),
         (scale.line([(b.score, b.observed) for b in bins]), "main"),
@@ -140,7 +143,7 @@ def cost_chart(report: EvaluationReport) -> Chart:
     rows = report.thresholds
     scale = Scale(0, 1, 0, max(row.cost for row in rows) * 1.05 or 1.0)
     words = f"Mean cost of a row by threshold; {report.confusion.cost:.4f} at the threshold {report.threshold:.3f}."
-    chart = _base(scale, "Cost by threshold", "threshold", "mean cost of a row", words)
+    chart = base_chart(scale, "Cost by threshold", "threshold", "mean cost of a row", words)
     chart.lines = [(scale.line([(row.threshold, row.cost) for row in rows]), "main")]
     chart.dots = [(scale.x(min(1.0, report.threshold)), scale.y(report.confusion.cost), "mark")]
     chart.legend = [("mark", "chosen threshold")]
@@ -152,7 +155,9 @@ def score_chart(report: EvaluationReport) -> Chart:
     s = report.scores
     shares = [[count / max(1, sum(side)) for count in side] for side in (s.negatives, s.positives)]
     scale = Scale(0, 1, 0, max(max(side) for side in shares) * 1.05 or 1.0)
-    chart = _base(scale, "Scores by class", "predicted probability", "share of the class", "Scores of both classes.")
+    chart = base_chart(
+        scale, "Scores by class", "predicted probability", "share of the class", "Scores of both classes."
+    )
     for side, name in zip(shares, ("negative", "positive"), strict=True):
         for low, high, share in zip(s.edges, s.edges[1:], side, strict=False):
             x, y = scale.x(low), scale.y(share)
@@ -171,7 +176,7 @@ def month_chart(report: EvaluationReport) -> Chart | None:
     scale = Scale(-0.5, len(months) - 0.5, low - 0.02, min(1.02, high + 0.02))
     values = [m.auc.value for m in months if m.auc]
     words = f"ROC-AUC of {len(months)} months, from {min(values):.4f} to {max(values):.4f}."
-    chart = _base(scale, "ROC-AUC by month", "", "ROC-AUC", words)
+    chart = base_chart(scale, "ROC-AUC by month", "", "ROC-AUC", words)
     every = max(1, -(-len(months) // 4))
     chart.x_ticks = [Tick(scale.x(i), m.month) for i, m in enumerate(months) if i % every == 0]
     chart.lines = [(scale.line(list(enumerate(values))), "main")]
@@ -191,7 +196,7 @@ def slice_chart(report: EvaluationReport, most: int = 12) -> Chart | None:
     low, high = min(b[0] for b in bands), max(max(b[2] for b in bands), whole)
     scale = Scale(-0.5, len(ranked) - 0.5, max(0.0, low - 0.02), min(1.02, high + 0.02))
     words = f"The {len(ranked)} weakest slices by ROC-AUC; numbers refer to the rows of the table of slices."
-    chart = _base(scale, "Weakest slices", "row of the table of slices", "ROC-AUC", words)
+    chart = base_chart(scale, "Weakest slices", "row of the table of slices", "ROC-AUC", words)
     chart.x_ticks = [Tick(scale.x(i), str(i + 1)) for i in range(len(ranked))]
     chart.lines = [(scale.line([(-0.5, whole), (len(ranked) - 0.5, whole)]), "guide")]
     chart.whiskers = [(scale.x(i), scale.y(b[0]), scale.y(b[2])) for i, b in enumerate(bands)]

@@ -62,7 +62,9 @@ def explain(model: bytes, contract: Contract, train: pl.DataFrame, judged: Judge
     gap = np.abs(found.base + found.values.sum(axis=1) - margins)
     squashed = graph.graph.node[-1].op_type in SQUASHING
     effects = [_effect(name, j, x, found) for j, name in enumerate(features.columns)]
-    top = sorted(range(len(effects)), key=lambda j: -effects[j].mean_abs)[:SHOWN_FEATURES]
+    hidden = personal_features(contract)
+    shown = [j for j, name in enumerate(features.columns) if name not in hidden]
+    top = sorted(shown, key=lambda j: -effects[j].mean_abs)[:SHOWN_FEATURES]
     return Explanation(
         method=method,
         scale="log-odds" if squashed else "label",

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.evaluation.error_records import ErrorCluster, InferenceCost, SeedSpread
+from core.evaluation.explain_records import Explanation
+from core.evaluation.facts import Fact, inside_facts, recalibration_facts
 from core.kernel.records import Record
 from core.measures.records import (
     Calibration,
@@ -14,11 +17,15 @@ from core.measures.records import (
     Estimate,
     FairnessReport,
     PairedTest,
+    Recalibration,
+    SliceDiscovery,
     SliceResult,
 )
 
-Fact = float | str | bool
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "expected_cost"})
+
+
+BAND = ("low", "high")
 
 
 class MonthResult(Record):
@@ -86,6 +93,12 @@ class EvaluationReport(Record):
     fairness: FairnessReport | None
     stability: list[MonthResult]
     champion: ChampionComparison | None
+    recalibration: list[Recalibration] = Field(default_factory=list, description="What a map of the scores would give")
+    seeds: SeedSpread | None = None
+    discovered: SliceDiscovery | None = None
+    errors: list[ErrorCluster] = Field(default_factory=list)
+    explanation: Explanation | None = None
+    inference: InferenceCost | None = None
     notes: list[str] = Field(default_factory=list, description="What a reader must know before trusting a figure")
 
     def facts(self) -> dict[str, Fact]:
@@ -102,7 +115,11 @@ class EvaluationReport(Record):
         found |= {f"confusion.{part}": getattr(self.confusion, part) for part in ("tp", "fp", "fn", "tn")}
         for part in ("ece", "mce", "brier", "reliability", "resolution", "uncertainty"):
             found[f"calibration.{part}"] = getattr(self.calibration, part)
+        found["calibration.ece_debiased"] = self.calibration.ece_debiased
         found |= self._slice_facts() | self._fairness_facts() | self._month_facts() | self._champion_facts()
+        found |= recalibration_facts(self.recalibration) | inside_facts(
+            self.discovered, self.explanation, self.inference, self.seeds
+        )
         return {name: value for name, value in found.items() if value is not None}
 
     def _slice_facts(self) -> dict[str, Fact | None]:
@@ -147,6 +164,7 @@ class EvaluationReport(Record):
             "fairness.equal_opportunity_difference": made.equal_opportunity_difference,
             "fairness.accuracy_difference": made.accuracy_difference,
             "fairness.calibration_difference": made.calibration_difference,
+            **{f"fairness.{name}.{end}": getattr(band, end) for name, band in made.intervals.items() for end in BAND},
         }
 
     def _month_facts(self) -> dict[str, Fact | None]:

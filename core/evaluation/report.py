@@ -9,20 +9,25 @@ import numpy as np
 import polars as pl
 
 from core.evaluation.champion import compare_with_champion
+from core.evaluation.error_records import SeedSpread
+from core.evaluation.inside import Inside, Packaged, Verdicts, entropy, look_inside
 from core.evaluation.predictions import labelled, read_predictions
 from core.evaluation.records import EvaluationReport, MonthResult, ScoreHistogram
 from core.kernel.clock import utc_text
 from core.kernel.progress import Progress
 from core.measures import classification as measure
 from core.measures.calibration import calibration
+from core.measures.fair_thresholds import Rate, fair_trade
 from core.measures.fairness import fairness
 from core.measures.intervals import auc_interval, bootstrap
-from core.measures.records import Confusion, Estimate, FairnessReport
+from core.measures.recalibration import recalibrations
+from core.measures.records import Confusion, Estimate, FairnessReport, Recalibration
 from core.measures.slices import level_text, slice_metrics
 from core.project.schema import Evaluation
 
 VALIDATION = "validate"  # the name of the split, as in plimsoll.yaml
-STEPS = 6
+STEPS = 7
+RATES: tuple[Rate, ...] = ("selection_rate", "tpr")
 FEW_POSITIVES = 100
 
 
@@ -32,9 +37,15 @@ def evaluate(
     *,
     split: str = "test",
     champion: Path | None = None,
+    champion_threshold: float | None = None,
+    packaged: Packaged | None = None,
+    seeds: SeedSpread | None = None,
     progress: Progress,
 ) -> EvaluationReport:
     """Judge one split of a predictions file as ``spec`` declares.
+
+    With ``packaged``, the model and the rows behind its predictions, the report also finds slices and
+    kinds of error, explains answers and times them.
 
     Columns: ``key``, ``split`` (train, validate, test, ...), ``prediction_time``, ``label`` (null where
     unknown), ``probability``, and every slice feature and the fairness group. The threshold is
@@ -56,13 +67,18 @@ def evaluate(
     metrics = _metrics(y, s, table, spec)
     _tell(progress, 3, "Slicing")
     slices = slice_metrics(known, spec.slices, threshold=threshold, min_rows=spec.min_slice_rows)
-    fair = _fairness(known, spec, threshold)
+    fair = _fairness(frame, known, spec, threshold, predictions.name)
     _tell(progress, 4, "Comparing months")
     stability = _months(known, threshold, spec.min_slice_rows)
     _tell(progress, 5, "Comparing with the champion" if champion else "Summing up")
     against = None
     if champion is not None:
-        against = compare_with_champion(known, champion, primary=spec.primary, bootstrap=spec.bootstrap)
+        thresholds = (threshold, champion_threshold if champion_threshold is not None else threshold)
+        against = compare_with_champion(
+            known, champion, primary=spec.primary, bootstrap=spec.bootstrap, thresholds=thresholds
+        )
+    _tell(progress, 6, "Looking for weak slices and reasons" if packaged else "Summing up")
+    inside = _inside(packaged, known, threshold, split, spec, progress)
     report = EvaluationReport(
         split=split,
         rows=known.height,
@@ -86,6 +102,12 @@ def evaluate(
         fairness=fair,
         stability=stability,
         champion=against,
+        recalibration=_recalibration(frame, y, s),
+        seeds=seeds,
+        discovered=inside.discovered if inside else None,
+        errors=inside.errors if inside else [],
+        explanation=inside.explanation if inside else None,
+        inference=inside.inference if inside else None,
         notes=_notes(known, unlabelled, spec, fair, [item.name for item in slices if not item.adequate]),
     )
     _tell(progress, STEPS, "Evaluated")
@@ -139,17 +161,58 @@ def _metrics(y: measure.Bools, s: measure.Floats, table: Confusion, spec: Evalua
     return found
 
 
-def _fairness(known: pl.DataFrame, spec: Evaluation, threshold: float) -> FairnessReport | None:
+def _fairness(
+    frame: pl.DataFrame, known: pl.DataFrame, spec: Evaluation, threshold: float, where: str
+) -> FairnessReport | None:
+    """Group figures, and what thresholds by group, chosen on validation, would give."""
     if spec.fairness_group is None:
         return None
-    return fairness(
-        known["label"].to_numpy(),
-        known["probability"].to_numpy(),
-        level_text(known[spec.fairness_group]).to_numpy(),
-        threshold=threshold,
-        feature=spec.fairness_group,
-        min_rows=spec.min_slice_rows,
+    group = spec.fairness_group
+    judged = (known["label"].to_numpy(), known["probability"].to_numpy(), level_text(known[group]).to_numpy())
+    made = fairness(*judged, threshold=threshold, feature=group, min_rows=spec.min_slice_rows)
+    if not _has_both(frame, VALIDATION):
+        return made
+    fit, _ = labelled(frame, VALIDATION, where)
+    chosen_on = (fit["label"].to_numpy(), fit["probability"].to_numpy(), level_text(fit[group]).to_numpy())
+    costs = {"cost_fp": spec.cost_false_positive, "cost_fn": spec.cost_false_negative}
+    trades = [
+        fair_trade(chosen_on, judged, rate=rate, threshold=threshold, min_rows=spec.min_slice_rows, **costs)
+        for rate in RATES
+    ]
+    return made.model_copy(update={"trades": [trade for trade in trades if trade is not None]})
+
+
+def _has_both(frame: pl.DataFrame, split: str) -> bool:
+    """The split has labelled rows of both classes."""
+    labels = frame.filter((pl.col("split") == split) & pl.col("label").is_not_null())["label"]
+    return labels.n_unique() == 2
+
+
+def _recalibration(frame: pl.DataFrame, y: measure.Bools, s: measure.Floats) -> list[Recalibration]:
+    if not _has_both(frame, VALIDATION):
+        return []
+    fit = frame.filter((pl.col("split") == VALIDATION) & pl.col("label").is_not_null())
+    return recalibrations((fit["label"].to_numpy(), fit["probability"].to_numpy()), (y, s))
+
+
+def _inside(
+    packaged: Packaged | None, known: pl.DataFrame, threshold: float, split: str, spec: Evaluation, progress: Progress
+) -> Inside | None:
+    if packaged is None:
+        return None
+    y, s = known["label"].to_numpy(), known["probability"].to_numpy()
+    kinds = np.select([(s < threshold) & y, (s >= threshold) & ~y], ["missed", "false alarm"], "").tolist()
+    verdicts = Verdicts(
+        keys=known["key"].to_list(),
+        labels=["yes" if one else "no" for one in y.tolist()],
+        predictions=[f"{one:.3f}" for one in s.tolist()],
+        answer=s,
+        loss=measure.row_log_loss(y, s),
+        loss_name="log loss",
+        kinds=kinds,
+        expected=entropy(s),
     )
+    return look_inside(packaged, verdicts, split, spec.min_slice_rows, progress)
 
 
 def _months(known: pl.DataFrame, threshold: float, min_rows: int) -> list[MonthResult]:

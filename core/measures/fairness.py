@@ -9,6 +9,7 @@ import numpy as np
 from core.kernel.errors import InputError
 from core.measures.calibration import expected_calibration_error
 from core.measures.classification import Bools, Floats, arrays
+from core.measures.fair_thresholds import difference_intervals
 from core.measures.records import FairnessReport, GroupMetrics
 
 
@@ -31,17 +32,22 @@ def fairness(
     tpr, fpr = _difference([g.tpr for g in counted]), _difference([g.fpr for g in counted])
     odds = [d for d in (tpr, fpr) if d is not None]
     selected = [g.selection_rate for g in counted]
+    differences = {
+        "demographic_parity_difference": _difference(list(selected)),
+        "demographic_parity_ratio": _ratio(selected),
+        "equalised_odds_difference": max(odds) if odds else None,
+        "equal_opportunity_difference": tpr,
+        "accuracy_difference": _difference([g.accuracy for g in counted]),
+        "calibration_difference": _difference([g.calibration_gap for g in counted]),
+    }
+    bands = difference_intervals(groups)
     return FairnessReport(
         feature=feature,
         threshold=threshold,
         min_rows=min_rows,
         groups=groups,
-        demographic_parity_difference=_difference(list(selected)),
-        demographic_parity_ratio=_ratio(selected),
-        equalised_odds_difference=max(odds) if odds else None,
-        equal_opportunity_difference=tpr,
-        accuracy_difference=_difference([g.accuracy for g in counted]),
-        calibration_difference=_difference([g.calibration_gap for g in counted]),
+        intervals={name: band for name, band in bands.items() if differences[name] is not None},
+        **differences,
     )
 
 

@@ -291,6 +291,27 @@ class GroupMetrics(Record):
     ece: float
 
 
+class FairPoint(Record):
+    """Thresholds by group, and on the judged rows: the difference of the rate, mean cost of a row, accuracy."""
+
+    name: str
+    allowed: float | None = Field(
+        default=None, description="Largest difference that was allowed where they were chosen"
+    )
+    difference: float
+    cost: float
+    accuracy: float
+    thresholds: dict[str, float]
+
+
+class FairTrade(Record):
+    """What treating groups more alike would cost; ``today`` is the one threshold for all."""
+
+    rate: Literal["selection_rate", "tpr"]
+    today: FairPoint
+    points: list[FairPoint]
+
+
 class FairnessReport(Record):
     """Group rates and the differences that Fairlearn defines, over groups of at least ``min_rows`` rows."""
 
@@ -304,6 +325,8 @@ class FairnessReport(Record):
     equal_opportunity_difference: float | None
     accuracy_difference: float | None
     calibration_difference: float | None
+    intervals: dict[str, Estimate] = Field(default_factory=dict)
+    trades: list[FairTrade] = Field(default_factory=list, description="Mitigation by thresholds for each group")
 
 
 class NumberReference(Record):

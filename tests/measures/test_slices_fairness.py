@@ -10,6 +10,7 @@ from scipy.stats import false_discovery_control
 from sklearn.metrics import log_loss, roc_auc_score
 
 from core.kernel.errors import InputError
+from core.measures.fair_thresholds import fair_trade
 from core.measures.fairness import fairness
 from core.measures.intervals import auc_interval
 from core.measures.slices import benjamini_hochberg, slice_metrics
@@ -122,3 +123,35 @@ def test_small_groups_are_listed_but_do_not_count(frame):
     big = g != "OO"
     without = fl.equalized_odds_difference(y[big], s[big] >= 0.4, sensitive_features=g[big])
     assert made.equalised_odds_difference == pytest.approx(without, abs=1e-9)
+
+
+def test_intervals_of_differences_cover_them(frame):
+    y, s, g = frame["label"].to_numpy(), frame["probability"].to_numpy(), frame["carrier"].to_numpy()
+    made = fairness(y, s, g, threshold=0.4, min_rows=500)
+    rng, drawn = np.random.default_rng(1), []
+    for _ in range(60):
+        rows = rng.integers(0, y.size, y.size)
+        drawn.append(fairness(y[rows], s[rows], g[rows], threshold=0.4, min_rows=500).equal_opportunity_difference)
+    band = made.intervals["equal_opportunity_difference"]
+    assert band.low <= made.equal_opportunity_difference <= band.high
+    assert (band.high - band.low) / 3.92 == pytest.approx(np.std(drawn), rel=0.3)
+
+
+@pytest.mark.parametrize("rate", ["selection_rate", "tpr"])
+def test_thresholds_by_group_trade_cost_for_difference(frame, rate):
+    y, s, g = frame["label"].to_numpy(), frame["probability"].to_numpy(), frame["carrier"].to_numpy()
+    rows = (y, s, g)
+    made = fair_trade(rows, rows, rate=rate, threshold=0.4, cost_fn=3.0, min_rows=500)
+    costs = [point.cost for point in made.points]
+    assert costs == sorted(costs, reverse=True)  # on the rows that they were chosen on, more freedom never costs
+    for point in made.points:
+        assert point.difference <= point.allowed + 0.01
+    called = s >= np.array([made.points[0].thresholds.get(name, 0.4) for name in g])
+    kept = np.isin(g, list(made.points[0].thresholds))
+    assert made.points[0].accuracy == pytest.approx((called == y)[kept].mean())
+    best = sum(
+        min(((s[r] >= t) & ~y[r]).sum() + 3.0 * ((s[r] < t) & y[r]).sum() for t in np.unique(s[r]))
+        for r in (g == name for name in made.points[0].thresholds)
+    )
+    assert made.points[-1].cost * kept.sum() >= best - 1e-9
+    assert fair_trade((y, s, np.full(y.size, "one")), rows, rate=rate, threshold=0.4) is None

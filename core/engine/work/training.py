@@ -74,19 +74,42 @@ def figures(result: TrainResult) -> dict[str, float]:
 
 
 def evaluate_model(folder: JobFolder, progress: Progress) -> dict[str, Any]:
-    """Judge one model on the test period, beside the champion on the same rows where there is one."""
+    """Judge one model on the test period, beside the champion on the same rows where there is one.
+
+    The model itself is looked into as well: what is explained, sliced and timed is the packaged graph.
+    """
+    import polars as pl
+
+    from core.evaluation.error_records import SeedSpread
     from core.evaluation.html import report_html
+    from core.evaluation.inside import Packaged
     from core.evaluation.report import evaluate
 
-    champion = None
+    champion, champion_threshold = None, None
     if folder.has("champion_onnx"):
         from core.training.score import score
 
         champion = folder.out("champion.parquet")
         champion_contract = read_contract(folder.input("champion_contract"))
+        champion_threshold = champion_contract.threshold
         score(folder.input("champion_onnx"), champion_contract, folder.input("training_set"), champion)
     spec = Evaluation.read(folder.params["evaluation"])
-    report = evaluate(folder.input("predictions"), spec, split="test", champion=champion, progress=progress)
+    packaged = Packaged(
+        folder.input("model").read_bytes(),
+        read_contract(folder.input("contract")),
+        pl.scan_parquet(folder.input("training_set")).filter(pl.col("split").is_in(["train", "test"])).collect(),
+    )
+    seeds = folder.params.get("seeds")
+    report = evaluate(
+        folder.input("predictions"),
+        spec,
+        split="test",
+        champion=champion,
+        champion_threshold=champion_threshold,
+        packaged=packaged,
+        seeds=SeedSpread.read(seeds) if seeds else None,
+        progress=progress,
+    )
     folder.write_json("report.json", report)
     folder.out("report.html").write_text(report_html(report, folder.params["title"]), encoding="utf-8")
     return {"facts": report.facts(), "threshold": report.threshold}
