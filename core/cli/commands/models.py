@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.cli import output
+from core.cli.commands import reproduction
 from core.cli.session import Options, client
 from core.cli.walk import listing, load_project_here, noun, show_steps, walk_to, write_whole
 from core.kernel.errors import InputError, NotFound
@@ -25,10 +26,11 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
     app.command("report")(report)
     app.command("gates")(gates)
-    runs = noun(app, "runs", "Training runs: list, show, compare.")
+    runs = noun(app, "runs", "Training runs: list, show, compare, make again.")
     runs.command("list")(list_runs)
     runs.command("show")(show_run)
     runs.command("compare")(compare)
+    reproduction.register(runs)
     models = noun(app, "models", "Registered model versions.")
     models.command("list")(list_models)
     models.command("show")(show_model)
