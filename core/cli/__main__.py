@@ -14,6 +14,7 @@ from core.cli.commands import (
     data,
     features,
     governance,
+    jobs,
     labels,
     models,
     monitoring,
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Plimsoll: takes a model through its whole life and holds every release to account.",
 )
-for module in (workspace, data, secrets, privacy, features, models, releases, monitoring, labels, governance):
+for module in (workspace, jobs, data, secrets, privacy, features, models, releases, monitoring, labels, governance):
     module.register(app)
 
 

@@ -64,6 +64,7 @@ def main(root: Path) -> int:
     if not lock.take():
         lock.release()
         return 0
+    os.environ.setdefault("PLIMSOLL_WARM", "1")
     try:
         channel = OwnChannel(root, lock, os.environ.get(STORE_PASSPHRASE))
     except PlimsollError as error:

@@ -142,6 +142,10 @@ class Client:
         """Ask a job to stop."""
         self._call(lambda token: {"verb": "cancel", "token": token, "job": job})
 
+    def pause_job(self, job: str, *, paused: bool) -> None:
+        """Stop a running job where it stands, or let it go on."""
+        self._call(lambda token: {"verb": "pause", "token": token, "job": job, "paused": paused})
+
     def changes_since(self, seq: int) -> int:
         """The ledger's newest sequence number (not below ``seq``); refresh when it moved."""
         return max(seq, int(self._call(lambda _token: {"verb": "newest"})))

@@ -72,17 +72,25 @@ class Engine:
 
     def cancel(self, token: str, job: str) -> None:
         """Stop a job or a pipeline."""
-        with self.workspace.database.reading() as session:
-            actor = self.sessions.actor(session, token)
-        try:
-            check_permission(actor, "job.cancel")
-        except Refused as refusal:
-            self.dispatcher.record_refusal("job.cancel", actor, new_id("rq"), refusal)
-            raise
+        self._allow(token, "job.cancel")
         if self.pipelines.view(job) is not None:
             self.pipelines.cancel(job)
         else:
             self.jobs.cancel(job)
+
+    def pause(self, token: str, job: str, paused: bool) -> None:
+        """Stop a running job where it stands, or let it go on."""
+        self._allow(token, "job.cancel")
+        self.jobs.pause(job, paused)
+
+    def _allow(self, token: str, permission: str) -> None:
+        with self.workspace.database.reading() as session:
+            actor = self.sessions.actor(session, token)
+        try:
+            check_permission(actor, permission)
+        except Refused as refusal:
+            self.dispatcher.record_refusal(permission, actor, new_id("rq"), refusal)
+            raise
 
     def change(
         self, token: str, name: str, request: dict[str, Any], passphrase: str | None, request_id: str | None

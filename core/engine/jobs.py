@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
+import os
 import shutil
 import threading
 import time
@@ -17,7 +17,9 @@ from sqlmodel import Session, col, select
 from core.engine.actors import ENGINE, Actor, actor_of, find_user
 from core.engine.context import Context, Done
 from core.engine.dispatcher import Dispatcher
-from core.engine.pool import Worker
+from core.engine.job_queue import JobQueue, Ticket
+from core.engine.job_view import JobView
+from core.engine.pool import Worker, WorkerEnded
 from core.engine.registry import JOB_KINDS, JobOutcome
 from core.engine.workfolder import write_job
 from core.identity.source_secrets import source_secret
@@ -28,52 +30,8 @@ from core.workspace.workspace import Workspace
 
 LIVE_STATES = ("queued", "running")
 KEEP_ENDED = 50
+BACK_OFF_S = 1.0  # before the first new try; each later one waits twice as long
 logger = logging.getLogger(__name__)
-
-
-class JobView:
-    """What is known of a job while this process lives: polled by windows and command lines."""
-
-    def __init__(self, job: str, kind: str, title: str) -> None:
-        self.job, self.kind, self.title = job, kind, title
-        self.state = "queued"
-        self.done, self.total, self.message = 0.0, 0.0, ""
-        self.started_at = ""
-        self.log: list[str] = []
-        self.metrics: dict[str, list[tuple[int, float]]] = {}
-        self.error: dict[str, Any] | None = None
-        self.result: dict[str, Any] = {}
-        self.ended = threading.Event()
-        self.worker: Worker | None = None
-        self.folder: Path | None = None
-        self.cancelled = False
-
-    def plain(self) -> dict[str, Any]:
-        """A snapshot as JSON values; curves carry their newest 200 points."""
-        return {
-            "job": self.job,
-            "kind": self.kind,
-            "title": self.title,
-            "state": self.state,
-            "done": self.done,
-            "total": self.total,
-            "message": self.message,
-            "started_at": self.started_at,
-            "metrics": {name: points[-200:] for name, points in list(self.metrics.items())},
-            "log": self.log[-20:],
-            "error": self.error,
-            "result": self.result,
-        }
-
-    def hear(self, event: dict[str, Any]) -> None:
-        """Take in one event of the worker."""
-        if event["event"] == "step":
-            self.done, self.total, self.message = event["done"], event["total"], event["message"]
-        elif event["event"] == "metrics":
-            for name, step, value in event["points"]:
-                self.metrics.setdefault(name, []).append((step, value))
-        elif event["event"] == "log":
-            self.log.append(event["text"])
 
 
 class JobBoard:
@@ -82,7 +40,7 @@ class JobBoard:
     def __init__(self, workspace: Workspace, slots: int = 2) -> None:
         self._workspace = workspace
         self._slots = slots
-        self._queue: queue.Queue[str | None] = queue.Queue()
+        self._queue = JobQueue(_gpus)
         self._views: dict[str, JobView] = {}
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
@@ -103,7 +61,8 @@ class JobBoard:
             for job in jobs:
                 row = session.get_one(Job, job)
                 self._views[job] = JobView(job, row.kind, row.title)
-                self._queue.put(job)
+                gpu = JOB_KINDS[row.kind].gpu(row.spec["params"])
+                self._queue.put(job, priority=int(row.spec.get("priority", 0)), gpu=gpu)
         self._forget_old()
 
     def views(self) -> list[dict[str, Any]]:
@@ -128,11 +87,25 @@ class JobBoard:
         if worker is not None and folder is not None:
             worker.cancel(folder)
 
+    def pause(self, job: str, paused: bool) -> None:
+        """Stop a running job where it stands, or let it go on. It keeps its memory and its lane.
+
+        Raises:
+            Refused: when the job is not running.
+        """
+        view = self.view(job)
+        worker, folder = view.worker, view.folder
+        done = False
+        if worker is not None and folder is not None:
+            done = worker.pause(folder) if paused else worker.resume(folder)
+        if not done:
+            raise Refused(f"The job is {view.state}", where=view.title, remedy="Only a running job can be paused.")
+        view.paused = paused
+
     def close(self) -> None:
         """Stop everything: queued jobs stay queued in the store, running ones are interrupted."""
         self._closing.set()
-        for _ in self._threads:
-            self._queue.put(None)
+        self._queue.close()
         for view in list(self._views.values()):
             worker = view.worker
             if worker is not None and view.state == "running":
@@ -158,28 +131,26 @@ class JobBoard:
                 logger.warning("%d jobs could not be marked interrupted: %s", len(stale), refusal)
 
     def _serve(self) -> None:
-        worker: Worker | None = None
-        while (job := self._queue.get()) is not None and not self._closing.is_set():
-            if worker is not None and not worker.alive:
-                worker.close()
-                worker = None
-            worker = worker or Worker(self._workspace.root / "workers.log")
-            self._run(self._views[job], worker)
-        if worker is not None:
-            worker.close()
+        lane = _Lane(self._workspace.root / "workers.log")
+        while (ticket := self._queue.take()) is not None and not self._closing.is_set():
+            try:
+                self._run(self._views[ticket.job], lane, ticket)
+            finally:
+                self._queue.give_back(ticket)
+        lane.close()
 
-    def _run(self, view: JobView, worker: Worker) -> None:
+    def _run(self, view: JobView, lane: _Lane, ticket: Ticket) -> None:
         view.started_at = utc_text(self._workspace.clock.now())
         actor = ENGINE
         try:
             with self._workspace.database.reading() as session:
                 row = session.get_one(Job, view.job)
                 actor = _author(session, row)
-            view.state, view.worker = "running", worker
+            view.state = "running"
             if view.cancelled:
                 raise Cancelled("The job was cancelled before it began")
-            outcome = self._work(view, row, worker)
             kind = JOB_KINDS[row.kind]
+            outcome = self._tried(view, row, lane, ticket, kind.retries)
             view.result = self._change(
                 row.kind, actor, lambda context: _commit(context, row, kind.commit, outcome), kind.permission
             )
@@ -193,17 +164,29 @@ class JobBoard:
             view.worker = None
             view.ended.set()
 
-    def _work(self, view: JobView, row: Job, worker: Worker) -> JobOutcome:
+    def _tried(self, view: JobView, row: Job, lane: _Lane, ticket: Ticket, retries: int) -> JobOutcome:
+        """The outcome; when the process dies, the work goes on from its checkpoint in another one."""
+        for attempt in range(retries):
+            try:
+                return self._work(view, row, lane.worker(), ticket.gpu)
+            except WorkerEnded as error:
+                wait = BACK_OFF_S * 2**attempt
+                view.log.append(f"{error.headline}; trying again in {wait:g} s ({attempt + 1} of {retries})")
+                if self._closing.wait(wait):
+                    raise
+        return self._work(view, row, lane.worker(), ticket.gpu)
+
+    def _work(self, view: JobView, row: Job, worker: Worker, gpu: int) -> JobOutcome:
         kind = JOB_KINDS[row.kind]
         folder = self._workspace.jobs / (row.key.removeprefix("b3:")[:24] or row.id)
         inputs = {name: self._workspace.blobs.path(digest) for name, digest in row.spec["inputs"].items()}
-        view.folder = folder
+        view.folder, view.worker = folder, worker
         write_job(folder, kind.work, row.spec["params"], inputs)
         self._change("job.start", ENGINE, lambda context: _mark(context, row.id, "running"))
         began = time.monotonic()
         names = row.spec["params"].get("secrets", [])
         secrets = {name: source_secret(self._workspace.info.id, name) for name in names}
-        resources = worker.run(folder, view.hear, kind.timeout_s, lambda: view.cancelled, secrets)
+        resources = worker.run(folder, view.hear, kind.timeout_s, lambda: view.cancelled, secrets, gpu)
         return JobOutcome(
             job=row.id,
             step=row.step,
@@ -239,6 +222,35 @@ class JobBoard:
             self._views.pop(job, None)
 
 
+class _Lane:
+    """One job after the other in a worker that stays warm; one that died is replaced."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._warm = bool(os.environ.get("PLIMSOLL_WARM"))
+        self._worker = Worker(log, warm=True) if self._warm else None
+
+    def worker(self) -> Worker:
+        """A worker that lives."""
+        if self._worker is not None and not self._worker.alive:
+            self.close()
+        if self._worker is None:
+            self._worker = Worker(self._log, warm=self._warm)
+        return self._worker
+
+    def close(self) -> None:
+        """Let the worker end."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+def _gpus() -> int:
+    from core.training.environment import gpus
+
+    return len(gpus())
+
+
 def submit(
     context: Context,
     kind: str,
@@ -248,11 +260,13 @@ def submit(
     inputs: dict[str, str],
     step: str = "",
     key: str = "",
+    priority: int = 0,
 ) -> str:
-    """Queue a job as part of an operation; it starts once the operation is committed."""
+    """Queue a job as part of an operation; it starts once the operation is committed. A higher priority goes first."""
     if kind not in JOB_KINDS:
         raise InputError(f"There is no kind of job {kind!r}")
-    job = context.add(Job, "job", kind=kind, title=title, step=step, key=key, spec={"params": params, "inputs": inputs})
+    spec = {"params": params, "inputs": inputs, "priority": priority}
+    job = context.add(Job, "job", kind=kind, title=title, step=step, key=key, spec=spec)
     context.transition("job", job.id, "queued")
     context.new_jobs.append(job.id)
     return job.id

@@ -128,6 +128,8 @@ def _route(engine: Engine, request: dict[str, Any]) -> Any:
         return engine.jobs.views()
     if verb == "cancel":
         return engine.cancel(request["token"], request["job"])
+    if verb == "pause":
+        return engine.pause(request["token"], request["job"], bool(request["paused"]))
     if verb == "newest":
         return engine.newest()
     raise SystemFault(f"Unknown verb {verb!r}")

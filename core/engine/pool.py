@@ -21,12 +21,20 @@ CANCEL_PATIENCE_S = 10.0
 EventSink = Callable[[dict[str, Any]], None]
 
 
-class Worker:
-    """One worker process. It handles one job folder at a time."""
+class WorkerEnded(SystemFault):
+    """The process died under its work. What the work left in its folder is still there: it may be tried again."""
 
-    def __init__(self, log: Path) -> None:
+
+class Worker:
+    """One worker process. It handles one job folder at a time.
+
+    ``warm`` lets it import the large libraries while it has nothing to do, so that its first job starts at once.
+    """
+
+    def __init__(self, log: Path, *, warm: bool = False) -> None:
         self._log: IO[bytes] = log.open("ab")
         environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+        environment |= {"PLIMSOLL_WARM": "1"} if warm else {}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "core.engine.worker"],  # -P: a file of the folder we stand in is no module
             stdin=subprocess.PIPE,
@@ -36,6 +44,7 @@ class Worker:
             start_new_session=True,
         )
         self._cancelled = threading.Event()
+        self.paused = threading.Event()
         self._folder: Path | None = None
         self._lock = threading.Lock()
         self.pid = self._process.pid
@@ -52,15 +61,17 @@ class Worker:
         timeout_s: float,
         cancelled: Callable[[], bool] = lambda: False,
         secrets: Mapping[str, str] | None = None,
+        gpu: int = -1,
     ) -> dict[str, Any]:
-        """Do one job; returns CPU seconds and peak memory.
+        """Do one job; returns CPU seconds and peak memory. ``gpu`` is the GPU that is the job's own, if any.
 
         ``cancelled`` is asked once more when a cancel can reach the worker, so that none falls between.
         ``secrets`` go to the worker through its pipe and are written nowhere.
 
         Raises:
             Cancelled: when :meth:`cancel` was called.
-            SystemFault: when the process died or took longer than ``timeout_s``.
+            WorkerEnded: when the process died.
+            SystemFault: when it took longer than ``timeout_s``; the time that it was paused does not count.
             PlimsollError: what the work itself raised.
         """
         watch = _Watch(self, timeout_s)
@@ -70,7 +81,7 @@ class Worker:
         try:
             if cancelled():
                 raise Cancelled("The job was cancelled before it began")
-            self._send({"folder": str(folder), "secrets": dict(secrets or {})})
+            self._send({"folder": str(folder), "secrets": dict(secrets or {}), "gpu": gpu})
             error = self._follow(on_event)
             if watch.timed_out:
                 raise SystemFault(f"The job took longer than {timeout_s:.0f} seconds and was stopped")
@@ -80,6 +91,7 @@ class Worker:
         finally:
             with self._lock:
                 self._folder = None
+                self.paused.clear()
             watch.stop()
 
     def cancel(self, folder: Path) -> None:
@@ -88,6 +100,7 @@ class Worker:
             if self._folder != folder:
                 return
             self._cancelled.set()
+            self._signal(signal.SIGCONT)
         try:
             self._send({"cancel": str(folder)})
         except SystemFault:
@@ -95,6 +108,29 @@ class Worker:
         timer = threading.Timer(CANCEL_PATIENCE_S, self._kill_if_busy, [folder])
         timer.daemon = True
         timer.start()
+
+    def pause(self, folder: Path) -> bool:
+        """Stop the work on ``folder`` where it stands; it keeps its memory. False when it is not being worked on."""
+        with self._lock:
+            if self._folder != folder:
+                return False
+            self.paused.set()
+            return self._signal(signal.SIGSTOP)
+
+    def resume(self, folder: Path) -> bool:
+        """Let it go on."""
+        with self._lock:
+            if self._folder != folder:
+                return False
+            self.paused.clear()
+            return self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> bool:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
 
     def kill(self) -> None:
         """End the process and everything it started."""
@@ -140,7 +176,8 @@ class Worker:
         if self._cancelled.is_set():
             return Cancelled("The job was cancelled")
         code = self._process.wait()
-        return SystemFault("The worker process ended in the middle of the job", detail=f"Exit status {code}")
+        why = "It was killed; the usual reason is that the machine ran out of memory" if code == -9 else ""
+        return WorkerEnded("The worker process ended in the middle of the job", detail=why or f"Exit status {code}")
 
     def _send(self, request: dict[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -148,7 +185,7 @@ class Worker:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise SystemFault("The worker process is gone") from error
+            raise WorkerEnded("The worker process is gone") from error
 
 
 class _Watch:
@@ -174,12 +211,17 @@ class _Watch:
         self._thread.join(timeout=2)
 
     def _look(self) -> None:
+        last = time.monotonic()
         while not self._stop.wait(0.5):
+            now = time.monotonic()
+            if self._worker.paused.is_set():
+                self._deadline += now - last
+            last = now
             try:
                 self._peak = max(self._peak, self._process.memory_info().rss)
             except psutil.Error:
                 return
-            if time.monotonic() > self._deadline:
+            if now > self._deadline:
                 self.timed_out = True
                 self._worker.kill()
                 return

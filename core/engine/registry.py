@@ -34,6 +34,8 @@ class JobKind:
     commit: Callable[[Context, JobOutcome], Done]
     rooms: tuple[str, ...]
     timeout_s: float
+    retries: int = 0
+    gpu: Callable[[dict[str, Any]], bool] = lambda _params: False
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,24 @@ def operation(
 
 
 def job_kind(
-    name: str, permission: str, work: str, *, rooms: tuple[str, ...], timeout_s: float = 3600.0
+    name: str,
+    permission: str,
+    work: str,
+    *,
+    rooms: tuple[str, ...],
+    timeout_s: float = 3600.0,
+    retries: int = 0,
+    gpu: Callable[[dict[str, Any]], bool] = lambda _params: False,
 ) -> Callable[[Callable[[Context, JobOutcome], Done]], Callable[[Context, JobOutcome], Done]]:
-    """Register the decorated function as the commit of job kind ``name``; ``work`` runs in a worker."""
+    """Register the decorated function as the commit of job kind ``name``; ``work`` runs in a worker.
+
+    Args:
+        retries: how often the work is tried again when its process dies; it goes on from its checkpoint.
+        gpu: whether a job with these parameters takes a GPU for itself where there is one.
+    """
 
     def register(commit: Callable[[Context, JobOutcome], Done]) -> Callable[[Context, JobOutcome], Done]:
-        JOB_KINDS[name] = JobKind(name, permission, work, commit, rooms, timeout_s)
+        JOB_KINDS[name] = JobKind(name, permission, work, commit, rooms, timeout_s, retries, gpu)
         return commit
 
     return register

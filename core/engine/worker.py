@@ -8,6 +8,7 @@ standard input closes, its owner is gone, and it ends at once.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import queue
@@ -19,10 +20,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from core.blobs.store import TABLE
+from core.engine.curves import Curves, thinned
 from core.engine.workfolder import JobFolder
 from core.kernel.errors import Cancelled, PlimsollError, SystemFault
 
 STEP_INTERVAL_S = 0.05
+FLUSH_INTERVAL_S = 0.1
+WARM = ("polars", "sklearn.linear_model", "sklearn.ensemble", "onnxruntime", "torch", "core.engine.work.training")
 
 
 class PipeProgress:
@@ -32,9 +36,13 @@ class PipeProgress:
         self._out = out
         self._folder = folder
         self._cancelled = threading.Event()
-        self._points: list[tuple[str, int, float]] = []
+        self._curves = Curves()
+        self.metric = self._curves.add  # one call less for each point of a live curve
         self._last = 0.0
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._ended = threading.Event()
+        threading.Thread(target=self._flush_often, daemon=True).start()
 
     def step(self, done: float, total: float, message: str = "") -> None:
         """``done`` of ``total`` units are finished."""
@@ -42,14 +50,6 @@ class PipeProgress:
         if now - self._last >= STEP_INTERVAL_S or done >= total:
             self._last = now
             self.send({"event": "step", "done": done, "total": total, "message": message})
-            self.flush()
-
-    def metric(self, name: str, step: int, value: float) -> None:
-        """One point of a live curve."""
-        self._points.append((name, step, value))
-        self._folder.note_metric(name, step, value)
-        if len(self._points) >= 1000:
-            self.flush()
 
     def log(self, text: str) -> None:
         """One line for the job's log."""
@@ -66,10 +66,20 @@ class PipeProgress:
         self._cancelled.set()
 
     def flush(self) -> None:
-        """Send the points that wait."""
-        points, self._points = self._points, []
-        if points:
-            self.send({"event": "metrics", "points": points})
+        """Keep the points that have gathered, and send as many of them as a screen shows."""
+        with self._flushing:
+            for name, steps, values in self._curves.take():
+                self._folder.note_points(name, steps, values)
+                self.send({"event": "metrics", "name": name, "points": thinned(steps, values)})
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._ended.set()
+        self.flush()
+
+    def _flush_often(self) -> None:
+        while not self._ended.wait(FLUSH_INTERVAL_S):
+            self.flush()
 
     def send(self, event: dict[str, Any]) -> None:
         """Write one event."""
@@ -82,7 +92,7 @@ class Listener:
     """Reads the owner's requests in a thread of its own, so that a cancel reaches running work."""
 
     def __init__(self) -> None:
-        self.folders: queue.Queue[tuple[Path, dict[str, str]]] = queue.Queue()
+        self.folders: queue.Queue[dict[str, Any]] = queue.Queue()
         self._progress: PipeProgress | None = None
         self._cancelled: Path | None = None
         self._lock = threading.Lock()
@@ -93,7 +103,7 @@ class Listener:
             request = json.loads(line)
             if "folder" in request:
                 self._cancelled = None
-                self.folders.put((Path(request["folder"]), request.get("secrets") or {}))
+                self.folders.put(request)
             elif "cancel" in request:
                 self._cancel(Path(request["cancel"]))
         os._exit(0)
@@ -126,7 +136,7 @@ def run_job(path: Path, out: TextIO, listener: Listener, secrets: dict[str, str]
         outcome = _work(folder.work)(folder, progress)
         if folder.out(TABLE).is_file():
             _work("core.data.parts:cut_table")(path, progress)
-        progress.flush()
+        progress.end()
         folder.write_outcome(outcome)
         progress.send({"event": "done"})
     except PlimsollError as error:
@@ -149,6 +159,7 @@ def run_job(path: Path, out: TextIO, listener: Listener, secrets: dict[str, str]
         progress.send({"event": "failed", "error": fault.as_dict()})
     finally:
         listener.end()
+        progress.end()
         folder.close()
 
 
@@ -163,9 +174,19 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever libraries print goes where logs go, never into the events
     listener = Listener()
+    waiting = list(WARM) if os.environ.get("PLIMSOLL_WARM") else []
     while True:
-        path, secrets = listener.folders.get()
-        run_job(path, out, listener, secrets)
+        while waiting and listener.folders.empty():
+            _import_ahead(waiting.pop(0))
+        request = listener.folders.get()
+        os.environ["PLIMSOLL_GPU"] = str(request.get("gpu", -1))
+        run_job(Path(request["folder"]), out, listener, request.get("secrets") or {})
+
+
+def _import_ahead(module: str) -> None:
+    """Import what the next job will most likely need, while nobody waits for it; what is not installed is left out."""
+    if importlib.util.find_spec(module.partition(".")[0]) is not None:
+        importlib.import_module(module)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from core.engine.curves import FILE, write_frame
 from core.kernel.records import Record
 
 
@@ -21,7 +23,7 @@ class JobFolder:
         self.work: str = spec["work"]
         self.params: dict[str, Any] = spec["params"]
         self._inputs: dict[str, str] = spec["inputs"]
-        self._metrics = (path / "metrics.jsonl").open("w", encoding="utf-8")
+        self._curves = (path / FILE).open("ab", buffering=0)
         self._log = (path / "log.txt").open("a", encoding="utf-8")
 
     def input(self, name: str) -> Path:
@@ -64,9 +66,9 @@ class JobFolder:
         temporary.write_text(json.dumps(value, ensure_ascii=False))
         temporary.replace(self.out("outcome.json"))
 
-    def note_metric(self, name: str, step: int, value: float) -> None:
-        """Keep a metric point."""
-        self._metrics.write(json.dumps({"name": name, "step": step, "value": value}) + "\n")
+    def note_points(self, name: str, steps: array[int], values: array[float]) -> None:
+        """Keep points of a curve."""
+        write_frame(self._curves, name, steps, values)
 
     def note_log(self, text: str) -> None:
         """Keep a log line."""
@@ -75,7 +77,7 @@ class JobFolder:
 
     def close(self) -> None:
         """Flush what was kept."""
-        self._metrics.close()
+        self._curves.close()
         self._log.close()
 
 

@@ -137,6 +137,7 @@ def open_window(context: typer.Context) -> None:
 def engine(context: typer.Context) -> None:
     """Own the workspace without a window until told to stop: schedules, jobs, socket."""
     options: Options = context.obj
+    os.environ.setdefault("PLIMSOLL_WARM", "1")
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ended.set())

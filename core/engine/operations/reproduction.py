@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.engine.context import Context, Done
 from core.engine.jobs import submit
 from core.engine.operations.data import keep_report
+from core.engine.operations.training import wants_gpu
 from core.engine.questions.reports import run_named
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.engine.reproduction import changed_inputs, check_inputs, order_of
@@ -40,7 +41,7 @@ def reproduce_run(context: Context, request: ReproduceRun) -> Done:
     return Done(subject=run.id, summary=f"Making {run.name} again", result={"job": job, "run": run.id})
 
 
-@job_kind("training.reproduce", "train.run", WORK, rooms=("training", "contract"), timeout_s=7200)
+@job_kind("training.reproduce", "train.run", WORK, rooms=("training", "contract"), timeout_s=7200, gpu=wants_gpu)
 def keep_reproduction(context: Context, outcome: JobOutcome) -> Done:
     """Keep whether the run came out the same, and what differs between then and now."""
     value = outcome.value

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
-import polars as pl
-
 from core.engine.context import Context, Done
+from core.engine.curves import FILE, read_curves
 from core.engine.feature_history import versions_of
 from core.engine.operations.data import keep_report
 from core.engine.registry import JobOutcome, job_kind
@@ -19,6 +17,7 @@ from core.store.tables import MetricBatch, Run, Snapshot
 
 FEATURE_ROOMS = ("features", "contract", "measures", "project")
 TRAINING_ROOMS = ("training", "contract")
+GPU_TRAINERS = ("mlp",)
 
 
 @job_kind("features.build", "features.build", "core.engine.work.training:build_features", rooms=FEATURE_ROOMS)
@@ -63,8 +62,20 @@ def keep_leakage(context: Context, outcome: JobOutcome) -> Done:
     return keep_report(context, outcome, "leakage", bool(value["passed"]), summary, {"caught": value["caught"]})
 
 
+def wants_gpu(params: dict[str, Any]) -> bool:
+    """Whether a candidate's training takes a GPU where there is one."""
+    candidate = params["candidate"]
+    return candidate["trainer"] in GPU_TRAINERS and candidate["settings"].get("device", "auto") != "cpu"
+
+
 @job_kind(
-    "training.train", "train.run", "core.engine.work.training:train_candidate", rooms=TRAINING_ROOMS, timeout_s=7200
+    "training.train",
+    "train.run",
+    "core.engine.work.training:train_candidate",
+    rooms=TRAINING_ROOMS,
+    timeout_s=7200,
+    retries=2,
+    gpu=wants_gpu,
 )
 def keep_run(context: Context, outcome: JobOutcome) -> Done:
     """Keep a run: its model, predictions, curves, and all that decided its outcome."""
@@ -111,11 +122,9 @@ def headline(metrics: dict[str, Any]) -> list[tuple[str, float]]:
 
 
 def _keep_points(context: Context, outcome: JobOutcome, run: str) -> None:
-    path = outcome.folder / "metrics.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    if not lines:
+    points = read_curves(outcome.folder / FILE)
+    if points.is_empty():
         return
-    points = pl.DataFrame(lines, schema={"name": pl.String, "step": pl.Int64, "value": pl.Float64})
     values = new_batch(run, points)
     batch = context.add(
         MetricBatch, "mb", id=str(values["id"]), run=run, points=points.height, digest=str(values["digest"])

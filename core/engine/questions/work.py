@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from core.engine.context import state_of
 from core.engine.find import find
-from core.engine.jobs import last_transition
+from core.engine.jobs import folder_of, last_transition
 from core.engine.registry import question
 from core.kernel.clock import utc_text
 from core.store.tables import Job, PipelineRun, Schedule
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @question("job")
 def job(engine: Engine, id: str) -> dict[str, Any]:
     """One job: live if this owner runs it, else as the store remembers it."""
-    for view in engine.jobs.views():
-        if view["job"] == id:
-            return view
     with engine.workspace.database.reading() as session:
         row = find(session, Job, id)
+        for view in engine.jobs.views():
+            if view["job"] == row.id:
+                return view
         last = last_transition(session, row.id)
         return {
             "job": row.id,
@@ -34,6 +34,39 @@ def job(engine: Engine, id: str) -> dict[str, Any]:
             "error": {"error": "SystemFault", "headline": last.reason} if last and last.reason else None,
             "result": {},
         }
+
+
+@question("jobs")
+def jobs(engine: Engine, most: int = 100) -> list[dict[str, Any]]:
+    """The newest jobs, newest first: live ones as they are now, others as the store remembers them."""
+    live = {view["job"]: view for view in engine.jobs.views()}
+    with engine.workspace.database.reading() as session:
+        rows = session.exec(select(Job).order_by(col(Job.created_at).desc()).limit(most)).all()
+        return [
+            {
+                "job": row.id,
+                "kind": row.kind,
+                "title": row.title,
+                "state": _shown(live[row.id]) if row.id in live else state_of(session, "job", row.id),
+                "priority": int(row.spec.get("priority", 0)),
+                "queued_at": utc_text(row.created_at),
+                "message": live[row.id]["message"] if row.id in live else "",
+            }
+            for row in rows
+        ]
+
+
+def _shown(view: dict[str, Any]) -> str:
+    return "paused" if view["paused"] and view["state"] == "running" else str(view["state"])
+
+
+@question("job_log")
+def job_log(engine: Engine, id: str, most: int = 200) -> list[str]:
+    """The last lines of a job's log, while its folder is there: of a finished run see the run itself."""
+    with engine.workspace.database.reading() as session:
+        row = find(session, Job, id)
+    file = folder_of(engine.workspace, row.key or row.id) / "log.txt"
+    return file.read_text(encoding="utf-8", errors="replace").splitlines()[-most:] if file.is_file() else []
 
 
 @question("pipeline")
