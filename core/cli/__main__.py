@@ -21,6 +21,7 @@ from core.cli.commands import (
     privacy,
     releases,
     secrets,
+    tuning,
     workspace,
 )
 from core.cli.session import Options
@@ -33,7 +34,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Plimsoll: takes a model through its whole life and holds every release to account.",
 )
-for module in (workspace, jobs, data, secrets, privacy, features, models, releases, monitoring, labels, governance):
+for module in (
+    workspace,
+    jobs,
+    data,
+    secrets,
+    privacy,
+    features,
+    models,
+    tuning,
+    releases,
+    monitoring,
+    labels,
+    governance,
+):
     module.register(app)
 
 

@@ -16,7 +16,7 @@ from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem, SystemFault
-from core.project.schema import Drift, Evaluation, Project, Source
+from core.project.schema import Candidate, Drift, Evaluation, Project, Source
 from core.project.uses import names_in
 from core.store.tables import Run
 
@@ -163,7 +163,7 @@ def project_params(project: Project) -> dict[str, Any]:
             "suites": {},
             "retention": {},
             "labelling": None,
-            "training": project.training.model_copy(update={"candidates": {}}),
+            "training": project.training.model_copy(update={"candidates": {}, "search": {}}),
             "policy": project.policy.model_copy(update={"gates": []}),
             "targets": {},
             "slos": {},
@@ -210,6 +210,29 @@ def _plan_leakage(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
     return params, {**inputs, "training_set": str(made["blob"])}
 
 
+def train_params(planner: Planner, name: str, candidate: Candidate) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a training job is asked, and what it reads."""
+    made, project = planner.outputs[FEATURES], planner.project
+    params = {
+        "name": name,
+        "project": str(planner.folder),
+        "project_name": project.project,
+        "candidate": candidate.plain(),
+        "seed": project.training.seed,
+        "code": code_digest(("training", "contract")),
+        "lineage": {
+            "training_set": made["snapshot"],
+            "data": made["blob"],
+            "contract": made["contract"],
+            "features": digest_json(project.features.plain()),
+            "label": project.label.fingerprint(),
+            "split": digest_json(project.split.model_dump(mode="json", by_alias=True)),
+        },
+        NOTED: {"project_version": planner.version.id},
+    }
+    return params, {"training_set": str(made["blob"]), "contract": str(made["contract"])}
+
+
 def _candidate(name: str) -> list[Step]:
     def plan_train(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
         leak = planner.outputs["leakage"]
@@ -218,26 +241,7 @@ def _candidate(name: str) -> list[Step]:
                 "The features leak; nothing is trained on them",
                 problems=[Problem(text) for text in leak["facts"]["caught"]],
             )
-        made = planner.outputs[FEATURES]
-        project = planner.project
-        params = {
-            "name": name,
-            "project": str(planner.folder),
-            "project_name": project.project,
-            "candidate": project.training.candidates[name].plain(),
-            "seed": project.training.seed,
-            "code": code_digest(("training", "contract")),
-            "lineage": {
-                "training_set": made["snapshot"],
-                "data": made["blob"],
-                "contract": made["contract"],
-                "features": digest_json(project.features.plain()),
-                "label": project.label.fingerprint(),
-                "split": digest_json(project.split.model_dump(mode="json", by_alias=True)),
-            },
-            NOTED: {"project_version": planner.version.id},
-        }
-        return params, {"training_set": str(made["blob"]), "contract": str(made["contract"])}
+        return train_params(planner, name, planner.project.training.candidates[name])
 
     def plan_evaluate(planner: Planner) -> tuple[dict[str, Any], dict[str, str]]:
         made = planner.outputs[f"train:{name}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,12 @@ from core.engine.actors import ENGINE, Actor, actor_of, find_user
 from core.engine.context import Context, Done, state_of
 from core.engine.dispatcher import Dispatcher
 from core.engine.flow import steps_of
+from core.engine.job_view import JobView
 from core.engine.jobs import JobBoard, submit
 from core.engine.references import blobs_of_step
 from core.engine.registry import JOB_KINDS, JobKind
 from core.engine.steps import NOTED, Planner, Step, code_digest, downstream
+from core.engine.tuning import tuning_step
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, Cancelled, PlimsollError, Refused, SystemFault, error_from_dict
 from core.store.tables import PipelineRun, ProjectVersion, StepResult
@@ -62,7 +65,7 @@ class PipelineRunner:
     def __init__(self, workspace: Workspace, jobs: JobBoard) -> None:
         self.dispatcher: Dispatcher | None = None
         self._workspace = workspace
-        self._jobs = jobs
+        self.jobs = jobs
         self._views: dict[str, PipelineView] = {}
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
@@ -86,7 +89,7 @@ class PipelineRunner:
         view.cancelled.set()
         for step in list(view.steps.values()):
             if step.job and step.state == "running":
-                self._jobs.cancel(step.job)
+                self.jobs.cancel(step.job)
 
     def stop(self) -> None:
         """Begin no further steps: the workspace closes."""
@@ -122,7 +125,7 @@ class PipelineRunner:
                 if row.created_by != ENGINE.user:
                     actor = actor_of(session, find_user(session, row.created_by), "pipeline")
             planner = Planner(self._workspace, version, row.options)
-            steps = steps_of(planner)
+            steps = _steps(planner)
             planner.fresh = downstream(steps, row.options.get("first") or "")
             view.steps = {step.name: StepView(step.name, step.title) for step in steps}
             self._run_all(view, planner, steps, actor)
@@ -180,13 +183,24 @@ class PipelineRunner:
             if view.cancelled.is_set():
                 raise Cancelled("The pipeline was cancelled")
             shown.state = "running"
-            outputs = self._act(shown, planner, step, actor) if step.act else self._job(shown, planner, step, actor)
+            outputs = self._outputs(view, shown, planner, step, actor)
             shown.state = "done"
             return outputs
         except PlimsollError as error:
             shown.state = "refused" if isinstance(error, AnswerIsNo | Refused) else "failed"
             shown.summary = error.headline
             raise
+
+    def _outputs(
+        self, view: PipelineView, shown: StepView, planner: Planner, step: Step, actor: Actor
+    ) -> dict[str, Any]:
+        if step.drive is not None:
+            return step.drive(DrivenWalk(self, view, shown, planner, actor))
+        return self._act(shown, planner, step, actor) if step.act else self._job(shown, planner, step, actor)
+
+    def run_unlisted(self, shown: StepView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
+        """A step that another step asked for: cached, queued and committed like any other."""
+        return self._job(shown, planner, step, actor)
 
     def _act(self, shown: StepView, planner: Planner, step: Step, actor: Actor) -> dict[str, Any]:
         assert self.dispatcher is not None
@@ -245,7 +259,7 @@ class PipelineRunner:
 
         assert self.dispatcher is not None
         shown.job = str(self.dispatcher.carry_out("job.queue", kind.permission, actor, queue)["job"])
-        job_view = self._jobs.view(shown.job)
+        job_view = self.jobs.view(shown.job)
         job_view.ended.wait()
         if job_view.error is not None:
             raise error_from_dict(job_view.error)
@@ -273,3 +287,62 @@ class PipelineRunner:
             return Done(subject=run, summary=f"Pipeline {state}" + (f": {first}" if first else ""))
 
         self.dispatcher.carry_out("pipeline.end", "read", actor, function)
+
+
+def _steps(planner: Planner) -> list[Step]:
+    """The walk's steps; a search stands at the end of those that make its training set."""
+    tune = planner.options.get("tune")
+    if not tune:
+        return steps_of(planner)
+    planner.options = {**planner.options, "last": "leakage"}
+    return [*steps_of(planner), tuning_step(tune["search"], int(tune["budget"]))]
+
+
+@dataclass
+class DrivenWalk:
+    """A step's own hold on the walk it belongs to (:class:`core.engine.tuning.Walk`)."""
+
+    runner: PipelineRunner
+    view: PipelineView
+    shown: StepView
+    planner: Planner
+    actor: Actor
+
+    def run_step(self, step: Step, job_named: Callable[[str], None]) -> dict[str, Any]:
+        """Run a step that is not listed; ``job_named`` hears the name of its job, unless it comes from the cache."""
+        return self.runner.run_unlisted(_Named(step.name, step.title, told=job_named), self.planner, step, self.actor)
+
+    def job(self, name: str) -> JobView:
+        """A live job."""
+        return self.runner.jobs.view(name)
+
+    def cancel(self, name: str) -> None:
+        """Ask a job to stop."""
+        self.runner.jobs.cancel(name)
+
+    def record(self, kind: str, permission: str, function: Callable[[Context], Done]) -> dict[str, Any]:
+        """Commit facts in the name of whoever asked for the walk."""
+        assert self.runner.dispatcher is not None
+        return self.runner.dispatcher.carry_out(kind, permission, self.actor, function)
+
+    def tell(self, done: int, total: int, words: str) -> None:
+        """How far the step is."""
+        self.shown.summary = f"{done} of {total}: {words}"
+
+    def check(self) -> None:
+        """Raise Cancelled when the walk was."""
+        if self.view.cancelled.is_set():
+            raise Cancelled("The pipeline was cancelled")
+
+
+class _Named(StepView):
+    """The view of a step that is not listed: it hands on the name of its job."""
+
+    def __init__(self, name: str, title: str, told: Callable[[str], None]) -> None:
+        super().__init__(name, title)
+        self.told = told
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "job" and value:
+            self.told(value)

@@ -18,6 +18,7 @@ from core.workspace.workspace import Workspace
 
 Plan = Callable[["Planner"], tuple[dict[str, Any], dict[str, str]]]
 Act = Callable[[Context, "Planner"], Done]
+Drive = Callable[[Any], dict[str, Any]]
 
 
 NOTED = "noted"  # parameters and inputs so named are given but do not decide the result: no part of a step's key
@@ -25,7 +26,8 @@ NOTED = "noted"  # parameters and inputs so named are given but do not decide th
 
 @dataclass(frozen=True)
 class Step:
-    """One step: work in a worker process (``plan`` gives its parameters and inputs), or an act of the engine."""
+    """One step: work in a worker process (``plan`` gives its parameters and inputs), an act of the engine, or one that
+    drives steps of its own (``drive`` is given the walk)."""
 
     name: str
     title: str
@@ -33,6 +35,7 @@ class Step:
     needs: tuple[str, ...] = ()
     plan: Plan | None = None
     act: Act | None = None
+    drive: Drive | None = None
     permission: str = "read"
     asks: bool = False  # what it reads is known only to somebody else: it is asked at each walk, never the cache
 

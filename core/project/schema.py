@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from core.contract.schema import Check
 from core.contract.tasks import Task
@@ -292,6 +292,45 @@ class Candidate(Record):
     source: str = Field(default="", description="Digest of the file; Plimsoll fills it in, leave it out")
 
 
+class Dimension(Record):
+    """The values that a setting may take: between ``low`` and ``high``, or one of ``choices``."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = Field(default=False, description="Draw evenly on a logarithmic scale; `low` must be above zero")
+    whole: bool = Field(default=False, description="Whole numbers only")
+    step: float | None = Field(default=None, gt=0, description="Only multiples of it above `low`; not with `log`")
+    choices: list[str | int | float | bool] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Dimension:
+        if self.choices:
+            if self.low is not None or self.high is not None:
+                raise ValueError("give either `choices`, or `low` and `high`")
+        elif self.low is None or self.high is None:
+            raise ValueError("needs `low` and `high`, or `choices`")
+        elif self.low >= self.high:
+            raise ValueError("`low` must be below `high`")
+        elif self.log and (self.low <= 0 or self.step):
+            raise ValueError("`log` needs `low` above zero, and no `step`")
+        return self
+
+
+class Search(Record):
+    """A search for better settings of one trainer, by `plimsoll tune`."""
+
+    trainer: str
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings that all trials share")
+    space: dict[str, Dimension] = Field(
+        default_factory=dict, description="Settings to search; the usual ones of a built-in trainer if absent"
+    )
+    goal: str = Field(
+        default="",
+        description="A figure of the run, such as validate.roc_auc; the primary metric on validation if absent",
+    )
+    prune: bool = Field(default=True, description="Stop a trial that is worse than half of the others at its step")
+
+
 class Training(Record):
     """What to train, and from which seed."""
 
@@ -301,6 +340,7 @@ class Training(Record):
         description="SQL over the event row: how much a train row counts; all count alike if absent",
     )
     candidates: dict[Name, Candidate]
+    search: dict[Name, Search] = Field(default_factory=dict, description="Searches for `plimsoll tune`, by name")
 
 
 class Evaluation(Record):

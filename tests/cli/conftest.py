@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -167,3 +168,30 @@ def run(workspace: Path) -> Run:
         return call("--workspace", str(workspace), *who, *words, passphrase=PEOPLE.get(user, PASSPHRASE))
 
     return go
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed workspace with one trained run, to be copied: one test may change what others read."""
+    root = tmp_path_factory.mktemp("trained") / "orders"
+    assert call("--as", "founder", "init", str(root)).code == 0
+    project = root / "project"
+    project.mkdir()
+    (project / "plimsoll.yaml").write_text(PROJECT)
+    orders().write_csv(project / "orders.csv")
+    done = call("--workspace", str(root), "run", str(project), "--to", "train:plain")
+    assert done.code == 0, done.err
+    return root
+
+
+@pytest.fixture(scope="module")
+def own(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of it for one file, on a machine of its own: heads that another copy noted would contradict it."""
+    folder = tmp_path_factory.mktemp("own")
+    shutil.copytree(trained, folder / "orders")
+    shutil.copytree(os.environ["XDG_STATE_HOME"], folder / "state", ignore=shutil.ignore_patterns("heads"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.setenv("PLIMSOLL_WORKSPACE", str(folder / "orders"))
+        patch.chdir(folder / "orders")
+        yield folder / "orders"

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-import pytest
 
 from .conftest import PROJECT, call, orders
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A workspace of its own with one trained run; the tests change its data and its project."""
-    root = tmp_path_factory.mktemp("reproduce") / "orders"
-    assert call("--as", "founder", "init", str(root)).code == 0
-    project = root / "project"
-    project.mkdir()
-    (project / "plimsoll.yaml").write_text(PROJECT)
-    orders().write_csv(project / "orders.csv")
-    here = Path.cwd()
-    os.chdir(root)
-    assert call("run", str(project), "--to", "train:plain").code == 0
-    yield project
-    os.chdir(here)
-
-
-def test_a_run_is_made_again_to_the_byte(made: Path) -> None:
+def test_a_run_is_made_again_to_the_byte(own: Path) -> None:
     found = call("--json", "runs", "reproduce", "plain")
     assert found.code == 0
     assert found.json["verdict"] == "identical"
@@ -37,12 +18,12 @@ def test_a_run_is_made_again_to_the_byte(made: Path) -> None:
     assert "Inputs that changed since: nothing" in call("runs", "reproduce", "latest").out
 
 
-def test_what_changed_since_is_named_first_cause_first(made: Path) -> None:
+def test_what_changed_since_is_named_first_cause_first(own: Path) -> None:
     text = PROJECT.replace("plain: {trainer: logistic, settings: {max_iter: 40}}", "plain: {trainer: logistic}")
-    (made / "plimsoll.yaml").write_text(
+    (own / "project" / "plimsoll.yaml").write_text(
         text.replace("amount: {expression: amount}", "amount: {expression: amount + 1}")
     )
-    orders().with_columns(pl.col("amount") + 1.0).write_csv(made / "orders.csv")
+    orders().with_columns(pl.col("amount") + 1.0).write_csv(own / "project" / "orders.csv")
     assert call("data", "ingest", "orders").code == 0
     found = call("--json", "runs", "reproduce", "plain")
     assert found.json["verdict"] == "identical"  # it is made from the record, not from what is there now
@@ -51,9 +32,9 @@ def test_what_changed_since_is_named_first_cause_first(made: Path) -> None:
     assert "source orders" in call("runs", "reproduce", "plain").out
 
 
-def test_a_run_whose_data_are_gone_says_what_is_missing(made: Path) -> None:
+def test_a_run_whose_data_are_gone_says_what_is_missing(own: Path) -> None:
     run = call("--json", "runs", "show", "plain").json
-    blob = made.parent / "blobs" / run["inputs"]["data"][3:5] / run["inputs"]["data"][5:]
+    blob = own / "blobs" / run["inputs"]["data"][3:5] / run["inputs"]["data"][5:]
     kept = blob.read_bytes()
     blob.unlink()
     found = call("runs", "reproduce", "plain")

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from core.engine.actors import ENGINE
 from core.engine.context import Context, Done
-from core.engine.projects import last_loaded, newest_version
+from core.engine.projects import last_loaded, newest_version, read_version
 from core.engine.registry import operation
+from core.engine.tuning import search_of
 from core.features.static_leaks import static_leaks
 from core.kernel.errors import InputError, Refused
 from core.kernel.records import Record
@@ -32,6 +33,14 @@ class RunPipeline(Record):
     last: str = ""
     reason: str = "asked for"
     split: dict[str, tuple[str, str]] = Field(default_factory=dict)
+
+
+class Tune(Record):
+    """Search better settings for a trainer of the newest version of a project."""
+
+    project: str = ""
+    search: str
+    budget: int = Field(ge=1, le=10_000, description="Trials, those of an earlier call included")
 
 
 class Retrain(Record):
@@ -79,6 +88,15 @@ def run_pipeline(context: Context, request: RunPipeline) -> Done:
     if request.split:
         options["split"] = request.split
     return _queue(context, request.project, request.reason, options)
+
+
+@operation("tuning.run", "train.run", Tune)
+def tune(context: Context, request: Tune) -> Done:
+    """Queue a walk that ends in a search; the same search asked for again goes on where it stopped."""
+    version = newest_version(context.session, request.project or None)
+    search_of(read_version(version, {}), request.search)
+    asked = {"search": request.search, "budget": request.budget}
+    return _queue(context, request.project, f"search {request.search}", {"first": "", "last": "", "tune": asked})
 
 
 @operation("pipeline.retrain", "retrain.trigger", Retrain)
