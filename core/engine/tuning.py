@@ -113,7 +113,8 @@ class _Tuning:
         self._space = space_of(self._search.trainer, self._search.space)
         self._goal, self._lower = goal_of(project, self._search)
         self._seed = project.training.seed
-        self._base = train_params(walk.planner, name, Candidate(trainer=self._search.trainer))
+        self._candidate = project.training.candidates.get(name) or Candidate(trainer=self._search.trainer)
+        self._base = train_params(walk.planner, name, self._candidate)
         identity = [self._search.plain(), self._goal, self._seed, self._base[0]["lineage"], self._base[0]["code"]]
         self._study = digest_json(identity)
         with walk.planner.workspace.database.reading() as session:
@@ -144,7 +145,7 @@ class _Tuning:
     def _try(self, one: _Running) -> dict[str, Any]:
         params, inputs = self._base
         settings = {**self._search.settings, **one.settings}
-        candidate = Candidate(trainer=self._search.trainer, settings=settings)
+        candidate = self._candidate.model_copy(update={"settings": settings})
         noted = {**params[NOTED], "study": self._study, "trial": one.number}
         asked = {**params, "candidate": candidate.plain(), NOTED: noted}
 
