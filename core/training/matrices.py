@@ -106,7 +106,7 @@ def training_data(frame: pl.DataFrame, contract: Contract) -> TrainingData:
 def codes_of(label: pl.Series, classes: list[str]) -> npt.NDArray[np.int64]:
     """The place of each label among the classes; -1 for another one."""
     codes = label.cast(pl.Enum(classes), strict=False).to_physical().cast(pl.Int64)
-    return codes.fill_null(-1).to_numpy()
+    return codes.fill_null(-1).to_numpy(writable=True)
 
 
 def _labels(rows: pl.DataFrame, split: str, contract: Contract) -> Labels:

@@ -11,6 +11,7 @@ from core.contract.schema import Contract
 from core.kernel.digests import digest_bytes, digest_file, digest_table
 from core.kernel.progress import Progress
 from core.project.schema import Candidate
+from core.training.checkpoints import CHECKPOINT
 from core.training.graphs import model_bytes
 from core.training.matrices import read_training_set, training_data
 from core.training.quality import split_quality
@@ -19,8 +20,6 @@ from core.training.runtime import prove_parity, row_latency, session_of
 from core.training.score import prediction_rows, scored
 from core.training.trainers.fitted import Order
 from core.training.trainers.table import fit_candidate
-
-CHECKPOINT = "checkpoint.npz"
 
 
 def train(

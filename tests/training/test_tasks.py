@@ -24,6 +24,20 @@ from tests.training.task_sets import training_set
 TASKS: list[Task] = ["binary", "multiclass", "regression"]
 SETTINGS: dict[str, dict[str, Any]] = {
     "linear": {},
+    "boosting": {"iterations": 40, "min_leaf": 10},
+    "mlp": {"epochs": 12, "batch": 64, "device": "cpu"},
+    "resnet": {"architecture": "resnet", "width": 16, "epochs": 8, "batch": 64, "device": "cpu"},
+    "transformer": {
+        "architecture": "transformer",
+        "width": 8,
+        "heads": 2,
+        "blocks": 1,
+        "epochs": 8,
+        "batch": 64,
+        "device": "cpu",
+        "schedule": "one_cycle",
+        "learning_rate": 0.02,
+    },
 }
 FLOORS: dict[Task, tuple[str, float]] = {
     "binary": ("roc_auc", 0.75),
@@ -39,7 +53,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[Task, tuple[Path, Con
 
 
 def trained(trainer: str, made: tuple[Path, Contract], folder: Path, **settings: Any) -> TrainResult:
-    candidate = Candidate(trainer=trainer, settings=SETTINGS.get(trainer, {}) | settings)
+    name = "mlp" if trainer in ("resnet", "transformer") else trainer
+    candidate = Candidate(trainer=name, settings=SETTINGS.get(trainer, {}) | settings)
     return train(candidate, trainer, made[0], made[1], 7, folder, Silent())
 
 

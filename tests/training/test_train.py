@@ -24,7 +24,7 @@ from core.training.train import train
 SETTINGS: dict[str, dict[str, Any]] = {
     "logistic": {},
     "boosting": {"iterations": 30, "min_leaf": 20, "threads": 1},
-    "mlp": {"epochs": 4, "batch": 256, "device": "cpu", "hidden": [16, 8], "threads": 1},
+    "mlp": {"epochs": 4, "batch": 256, "device": "cpu", "hidden": [16, 8], "threads": 1, "learning_rate": 4e-3},
 }
 
 

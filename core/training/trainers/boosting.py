@@ -13,15 +13,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import sklearn
 from pydantic import Field
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from core.kernel.records import Record
-from core.measures.classification import roc_auc
-from core.training.graphs import ML_DOMAIN, GraphWriter
-from core.training.matrices import Matrix
+from core.training.checkpoints import CHECKPOINT, Arrays, identity_of, read_arrays, write_arrays
+from core.training.matrices import Floats, Matrix, TrainingData
 from core.training.trainers.fitted import Fitted, Order
+from core.training.trainers.tree_graph import Tree, rounded_down, tree_graph
+from core.training.watching import WATCHED
+from core.training.weighing import CLASS_WEIGHT_WORDS, ClassWeight, row_weights
+
+Boosted = Any  # one of scikit-learn's two, which has no types
 
 
 class Settings(Record):
@@ -32,94 +38,109 @@ class Settings(Record):
     leaves: int = Field(default=15, ge=2)
     min_leaf: int = Field(default=100, ge=1, description="Rows that a leaf must have")
     l2: float = Field(default=1.0, ge=0)
-    report_every: int = Field(default=20, ge=1, description="Iterations between two points of the curves")
+    class_weight: ClassWeight = Field(default="none", description=CLASS_WEIGHT_WORDS)
+    report_every: int = Field(
+        default=20, ge=1, description="Iterations between two points of the curves, and two checkpoints"
+    )
     threads: int = Field(
         default=1, ge=1, description="Part of the result; on a busy machine, more threads mostly wait for each other"
     )
 
 
 def fit(order: Order, settings: Settings) -> Fitted:
-    """Fit in short stretches, so that curves grow and a cancel is heard, and convert."""
-    data, progress, seed = order.data, order.progress, order.seed
-    model = HistGradientBoostingClassifier(
+    """Fit in short stretches, so that curves grow, a cancel is heard and a killed run goes on, and convert."""
+    data, progress, watched = order.data, order.progress, WATCHED[order.data.task]
+    weight = row_weights(data, settings.class_weight)
+    identity, path = identity_of(order, settings, sklearn.__version__), order.folder / CHECKPOINT
+    with threadpool_limits(settings.threads):
+        model, resumed = _begun(order, settings, weight, read_arrays(path, identity))
+        if resumed:
+            progress.log(f"Going on after {resumed} iterations of an interrupted run")
+        stretches = [*range(settings.report_every, settings.iterations, settings.report_every), settings.iterations]
+        for done in (end for end in stretches if end > resumed):
+            progress.check()
+            model.set_params(max_iter=done)
+            model.fit(data.x, data.y, sample_weight=weight)
+            write_arrays(path, identity, _state(model))
+            value = watched.measure(data.y_validate, predicted(model, data, data.x_validate))
+            progress.metric(watched.name, done, value)
+            progress.step(done, settings.iterations, f"{done} iterations: {watched.words} {value:.4g}")
+    round_splits(model)
+
+    def native(x: Matrix) -> npt.NDArray[np.float64]:
+        with threadpool_limits(settings.threads):
+            return predicted(model, data, x)
+
+    graph = _graph(model, data)
+    return Fitted(graph, native, settings.iterations, settings.plain(), settings.threads, resumed_from=resumed)
+
+
+def predicted(model: Boosted, data: TrainingData, x: Matrix) -> npt.NDArray[np.float64]:
+    """The task's answer for a matrix."""
+    if data.task == "regression":
+        return np.asarray(model.predict(x), dtype=np.float64)
+    shares = np.asarray(model.predict_proba(x), dtype=np.float64)
+    return shares[:, 1] if data.task == "binary" else shares
+
+
+def _begun(order: Order, settings: Settings, weight: Floats | None, saved: Arrays | None) -> tuple[Boosted, int]:
+    """A model that the next stretch goes on with, and how many iterations it has.
+
+    scikit-learn keeps bins and seeds beside the trees; one iteration makes them again as they were.
+    """
+    make = HistGradientBoostingRegressor if order.data.task == "regression" else HistGradientBoostingClassifier
+    model = make(
         learning_rate=settings.learning_rate,
         max_leaf_nodes=settings.leaves,
         min_samples_leaf=settings.min_leaf,
         l2_regularization=settings.l2,
         early_stopping=False,
         warm_start=True,
-        random_state=seed,
+        random_state=order.seed,
+        max_iter=1,
     )
-    stretches = [*range(settings.report_every, settings.iterations, settings.report_every), settings.iterations]
-    for done in stretches:
-        progress.check()
-        model.set_params(max_iter=done)
-        with threadpool_limits(settings.threads):
-            model.fit(data.x, data.y)
-            validate = model.predict_proba(data.x_validate)[:, 1]
-        progress.metric("validate_auc", done, roc_auc(data.y_validate, validate))
-        progress.step(done, settings.iterations, f"{done} trees")
-    round_splits(model)
-
-    def native(x: Matrix) -> npt.NDArray[np.float64]:
-        with threadpool_limits(settings.threads):
-            return np.asarray(model.predict_proba(x)[:, 1], dtype=np.float64)
-
-    return Fitted(_graph(model, data.x.shape[1]), native, settings.iterations, settings.plain(), settings.threads)
+    if saved is None:
+        return model, 0
+    model.fit(order.data.x, order.data.y, sample_weight=weight)
+    no_categories = np.zeros((0, 8), dtype=np.uint32)
+    ends = np.cumsum(saved["sizes"])
+    trees = [TreePredictor(nodes.copy(), no_categories, no_categories) for nodes in np.split(saved["nodes"], ends[:-1])]
+    each = int(saved["trees_an_iteration"])
+    model._predictors = [trees[start : start + each] for start in range(0, len(trees), each)]
+    return model, len(model._predictors)
 
 
-def round_splits(model: HistGradientBoostingClassifier) -> None:
-    """Round each split point down to float32.
+def _state(model: Boosted) -> Arrays:
+    nodes = [tree.nodes for trees in model._predictors for tree in trees]
+    return {
+        "nodes": np.concatenate(nodes),
+        "sizes": np.array([len(tree) for tree in nodes]),
+        "trees_an_iteration": np.array(len(model._predictors[0])),
+    }
 
-    A float32 value is at most a split point exactly if it is at most the next float32 below it, so
-    no row moves, and the converted model splits as the native one does.
-    """
+
+def round_splits(model: Boosted) -> None:
+    """Round each split point of the trained trees too, so that both sides hold the same numbers."""
     for trees in model._predictors:
         for tree in trees:
-            exact = tree.nodes["num_threshold"]
-            single = exact.astype(np.float32)
-            above = single.astype(np.float64) > exact
-            single[above] = np.nextafter(single[above], np.float32(-np.inf))
-            tree.nodes["num_threshold"] = single.astype(np.float64)
+            tree.nodes["num_threshold"] = rounded_down(tree.nodes["num_threshold"]).astype(np.float64)
 
 
-def _graph(model: HistGradientBoostingClassifier, width: int) -> onnx.ModelProto:
-    """Sum of all trees and the base log-odds, then the sigmoid."""
-    writer = GraphWriter()
-    trees = [tree.nodes for (tree,) in model._predictors]
-    base = [float(np.ravel(model._baseline_prediction)[0])]
-    logit = writer.node(
-        "TreeEnsembleRegressor", ["features"], "logits", domain=ML_DOMAIN, **tree_attributes(trees), base_values=base
+def _graph(model: Boosted, data: TrainingData) -> onnx.ModelProto:
+    base = [float(value) for value in np.ravel(model._baseline_prediction)]
+    shift = data.outputs - len(base)  # two classes are one tree an iteration: the second against the first
+    trees = [_tree(tree.nodes, place + shift) for trees in model._predictors for place, tree in enumerate(trees)]
+    return tree_graph(trees, [0.0] * shift + base, data)
+
+
+def _tree(nodes: Any, target: int) -> Tree:
+    return Tree(
+        leaf=nodes["is_leaf"],
+        feature=nodes["feature_idx"],
+        split=nodes["num_threshold"],
+        left=nodes["left"],
+        right=nodes["right"],
+        missing_left=nodes["missing_go_to_left"],
+        value=nodes["value"],
+        target=target,
     )
-    axes = writer.constant("axes", np.array([1]))
-    writer.node("Sigmoid", [writer.node("Squeeze", [logit, axes], "logit")], "probability")
-    return writer.finish(width)
-
-
-def tree_attributes(trees: list[Any]) -> dict[str, Any]:
-    """scikit-learn's node tables as the attributes of ONNX's tree ensemble (ai.onnx.ml 3)."""
-    nodes = np.concatenate(trees)
-    tree_ids = np.repeat(np.arange(len(trees)), [len(tree) for tree in trees])
-    node_ids = np.concatenate([np.arange(len(tree)) for tree in trees])
-    leaf = nodes["is_leaf"].astype(bool)
-
-    def inner(field: str) -> Any:
-        return np.where(leaf, 0, nodes[field])
-
-    return {
-        "n_targets": 1,
-        "aggregate_function": "SUM",
-        "post_transform": "NONE",
-        "nodes_treeids": tree_ids.tolist(),
-        "nodes_nodeids": node_ids.tolist(),
-        "nodes_featureids": inner("feature_idx").tolist(),
-        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        "nodes_values": inner("num_threshold").tolist(),
-        "nodes_truenodeids": inner("left").tolist(),
-        "nodes_falsenodeids": inner("right").tolist(),
-        "nodes_missing_value_tracks_true": inner("missing_go_to_left").tolist(),
-        "target_treeids": tree_ids[leaf].tolist(),
-        "target_nodeids": node_ids[leaf].tolist(),
-        "target_ids": [0] * int(leaf.sum()),
-        "target_weights": nodes["value"][leaf].astype(np.float32).tolist(),
-    }

@@ -1,184 +1,274 @@
-"""A small network: embedded categories and standardised numbers, trained with early stopping.
+"""Networks for tables, trained with early stopping.
 
-What makes it quick was measured: permute once an epoch, take contiguous slices, fused Adam. After
-each epoch everything goes into a checkpoint, and an interrupted run goes on to the same result.
+What makes it quick was measured: rows prepared once and kept on the device, permuted once an epoch,
+contiguous slices, fused Adam. After each epoch everything goes into a checkpoint, and an interrupted
+run goes on to the same result.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from pydantic import Field
+from pydantic import Field, model_validator
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before torch: deterministic matrix products
 
 import torch
 from torch import nn
 
-from core.kernel.digests import digest_bytes, digest_json
 from core.kernel.errors import InputError
 from core.kernel.progress import Progress
 from core.kernel.records import Record
-from core.measures.classification import roc_auc
-from core.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from core.training.graphs import GraphWriter, codes_in, numbers_in
-from core.training.matrices import Columns, Matrix, TrainingData
-from core.training.scaling import CLIP, Scaling, scaling_of
+from core.training.checkpoints import CHECKPOINT, identity_of, read_arrays, write_arrays
+from core.training.matrices import Matrix, TrainingData
+from core.training.scaling import scaling_of
 from core.training.trainers.fitted import Fitted, Order
+from core.training.trainers.network_graph import network_graph
+from core.training.trainers.network_state import restore, state_arrays
+from core.training.trainers.networks import ARCHITECTURES, Inputs, Plain, Reader, Residual, Transformer
+from core.training.watching import WATCHED
+from core.training.weighing import CLASS_WEIGHT_WORDS, ClassWeight, row_weights
 
-CHECKPOINT = "checkpoint.npz"
-BATCH_PREDICT = 65_536
+Floats = npt.NDArray[np.float64]
+Network = Plain | Residual | Transformer
+BATCH_PREDICT = 8_192
+CHECK_EVERY = 50  # batches between two looks at whether to stop
 
 
 class Settings(Record):
     """Settings of the network trainer."""
 
-    hidden: list[int] = Field(default=[64, 32], min_length=1)
-    embedding: int = Field(default=8, ge=1, description="Width of each category's embedding")
+    architecture: Literal["mlp", "resnet", "transformer"] = "mlp"
+    hidden: list[int] = Field(default=[64, 32], min_length=1, description="mlp: width of each layer")
+    width: int = Field(default=64, ge=2, description="resnet and transformer: width of every block")
+    blocks: int = Field(default=2, ge=1, description="resnet and transformer: how many blocks")
+    heads: int = Field(default=4, ge=1, description="transformer: heads of attention; they divide the width")
+    embedding: int = Field(default=8, ge=1, description="mlp and resnet: width of each category's embedding")
     epochs: int = Field(default=12, ge=1)
-    patience: int = Field(default=3, ge=1, description="Epochs without a better validation AUC before stopping")
+    patience: int = Field(default=3, ge=1, description="Epochs without a better validation figure before stopping")
     batch: int = Field(default=1024, ge=2)
     learning_rate: float = Field(default=2e-3, gt=0)
+    schedule: Literal["constant", "cosine", "one_cycle"] = Field(
+        default="constant", description="How the learning rate goes over all epochs; one_cycle warms up first"
+    )
     weight_decay: float = Field(default=1e-5, ge=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="auto takes CUDA where there is one")
+    class_weight: ClassWeight = Field(default="none", description=CLASS_WEIGHT_WORDS)
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes CUDA where there is one")
+    precision: Literal["auto", "float32"] = Field(default="auto", description="auto: bfloat16 products on CUDA")
+    compile: bool = Field(default=False, description="torch.compile: worth it on a GPU and long runs only")
     threads: int = Field(
         default=1, ge=1, description="Part of the result; on a busy machine, more threads mostly wait for each other"
     )
 
-
-class Network(nn.Module):
-    """Matrix [n, d] to logits [n]; embedding and standardisation are inside."""
-
-    number_at: torch.Tensor
-    category_at: torch.Tensor
-    offsets: torch.Tensor
-    mean: torch.Tensor
-    scale: torch.Tensor
-
-    def __init__(self, columns: Columns, scaling: Scaling, settings: Settings) -> None:
-        super().__init__()
-        self.columns = columns
-        self.register_buffer("number_at", torch.tensor(columns.numbers, dtype=torch.long))
-        self.register_buffer("category_at", torch.tensor(columns.categories, dtype=torch.long))
-        self.register_buffer("offsets", torch.tensor(columns.offsets, dtype=torch.long))
-        self.register_buffer("mean", torch.tensor(scaling.mean, dtype=torch.float32))
-        self.register_buffer("scale", torch.tensor(scaling.scale, dtype=torch.float32))
-        self.embedding = nn.Embedding(max(sum(columns.sizes), 1), settings.embedding)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        width = len(columns.categories) * settings.embedding + 2 * len(columns.numbers)
-        widths = [width, *settings.hidden]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.last = nn.Linear(widths[-1], 1)
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        raw = x[:, self.number_at]
-        missing = raw.isnan()
-        filled = torch.where(missing, self.mean, raw)
-        standard = ((filled - self.mean) / self.scale).clamp(-CLIP, CLIP)
-        rows = x[:, self.category_at].long() + self.offsets
-        embedded = self.embedding(rows).flatten(1)
-        out = torch.cat([embedded, standard, missing.float()], dim=1)
-        for layer in self.hidden:
-            out = self.dropout(torch.relu(layer(out)))
-        return self.last(out).squeeze(1)  # type: ignore[no-any-return]
+    @model_validator(mode="after")
+    def heads_fit(self) -> Settings:
+        """The heads share the width."""
+        if self.architecture == "transformer" and self.width % self.heads:
+            raise ValueError("width must be a multiple of heads")
+        return self
 
 
 def fit(order: Order, settings: Settings) -> Fitted:
-    """Train with Adam on the log loss; the epoch of best validation AUC is kept.
+    """Train with Adam; the epoch of the best validation figure is kept.
+
+    Where the GPU has too little memory, ``device: auto`` says so and begins anew on the CPU.
+
+    Raises:
+        InputError: when CUDA is asked for and there is none, or it is too small.
+    """
+    device = device_of(settings.device, order.progress)
+    with held_still(settings.threads):
+        try:
+            return _fit(order, settings, device)
+        except torch.cuda.OutOfMemoryError as error:
+            if settings.device == "cuda":
+                raise InputError(
+                    "The GPU has too little memory for this training",
+                    detail=str(error).partition("\n")[0],
+                    remedy="Use a smaller batch or network, or device: auto, which goes on on the CPU",
+                ) from error
+            order.progress.log("The GPU has too little memory for this training: beginning anew on the CPU")
+            return _fit(order, settings, torch.device("cpu"))
+
+
+@contextmanager
+def held_still(threads: int) -> Iterator[None]:
+    """Deterministic kernels and a fixed number of threads, as before afterwards.
+
+    What is allocated isn't filled with a pattern: nothing here reads memory that was never written.
+    """
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(mode=before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Labels and weights [n] on the device, in the form of the loss; numbers are standardised."""
+
+    y: torch.Tensor
+    weight: torch.Tensor | None
+    mean: float = 0.0
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, data: TrainingData, class_weight: ClassWeight, device: torch.device) -> Target:
+        """The train rows' labels."""
+        weight = row_weights(data, class_weight)
+        held = None if weight is None else torch.from_numpy(weight.astype(np.float32)).to(device)
+        if data.task == "multiclass":
+            return cls(torch.from_numpy(data.y).to(device), held)
+        y, mean, scale = data.y.astype(np.float64), 0.0, 1.0
+        if data.task == "regression":
+            mean, scale = float(np.float32(y.mean())), float(np.float32(y.std())) or 1.0
+            y = (y - mean) / scale
+        return cls(torch.from_numpy(y.astype(np.float32)).to(device), held, mean, scale)
+
+
+def _fit(order: Order, settings: Settings, device: torch.device) -> Fitted:
+    data, progress, watched = order.data, order.progress, WATCHED[order.data.task]
+    reader = Reader(data.columns, scaling_of(data.x, data.columns), data.x)
+    torch.manual_seed(order.seed)
+    network = ARCHITECTURES[settings.architecture](reader, settings, data.outputs).to(device)
+    optimiser = torch.optim.Adam(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    identity, path = identity_of(order, settings, str(device), torch.__version__), order.folder / CHECKPOINT
+    state = restore(read_arrays(path, identity), network, optimiser)
+    resumed = state.epoch
+    if resumed:
+        progress.log(f"Going on after epoch {resumed} of an interrupted run")
+    rows, target = reader.read(data.x).to(device), Target.of(data, settings.class_weight, device)
+    later = reader.read(data.x_validate).to(device)
+    loop = Loop(network, optimiser, data, settings, device)
+    while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
+        progress.check()
+        loss = loop.epoch(rows, target, state.epoch, order.seed * 100_003 + state.epoch, progress)
+        value = watched.measure(data.y_validate, answers(network, later, data, target, loop.mixed))
+        state = state.after_epoch(watched.gain(value), network)
+        write_arrays(path, identity, state_arrays(state, network, optimiser))
+        progress.metric("train_loss", state.epoch, loss)
+        progress.metric(watched.name, state.epoch, value)
+        progress.step(state.epoch, settings.epochs, f"Epoch {state.epoch}: {watched.words} {value:.4f}")
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in state.best.items()})
+    network = network.cpu().eval()
+
+    def native(x: Matrix) -> Floats:
+        return answers(network, reader.read(x), data, target, mixed=False)
+
+    graph = network_graph(network, reader, data, target.mean, target.scale)
+    return Fitted(graph, native, state.best_epoch, settings.plain(), settings.threads, str(device), resumed)
+
+
+class Loop:
+    """Runs epochs of one training."""
+
+    def __init__(
+        self,
+        network: Network,
+        optimiser: torch.optim.Optimizer,
+        data: TrainingData,
+        settings: Settings,
+        device: torch.device,
+    ) -> None:
+        self.network, self.optimiser, self.task, self.settings, self.device = (
+            network, optimiser, data.task, settings, device,
+        )  # fmt: skip
+        self.mixed = device.type == "cuda" and settings.precision == "auto"
+        self._forward = torch.compile(network) if settings.compile else network
+
+    def epoch(self, rows: Inputs, target: Target, number: int, seed: int, progress: Progress) -> float:
+        """One pass in an order that the epoch's own seed gives; the mean loss. A last batch of one row is left out."""
+        torch.manual_seed(seed)
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).to(self.device)
+        mixed, y = rows.take(order), target.y[order]
+        weight = None if target.weight is None else target.weight[order]
+        self.network.train()
+        total = torch.zeros((), device=self.device)
+        starts = range(0, len(rows) - 1, self.settings.batch)
+        for i, start in enumerate(starts):
+            if i % CHECK_EVERY == 0:
+                progress.check()
+            part = slice(start, start + self.settings.batch)
+            self._set_rate(number + i / len(starts))
+            self.optimiser.zero_grad(set_to_none=True)
+            loss = self._loss(mixed.take(part), y[part], None if weight is None else weight[part])
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            total += loss.detach()
+        return float(total) / max(len(starts), 1)
+
+    def _loss(self, rows: Inputs, y: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.mixed):
+            logits = self._forward(rows.numbers, rows.codes)
+        logits = logits.float()
+        how = "mean" if weight is None else "none"
+        if self.task == "multiclass":
+            loss = nn.functional.cross_entropy(logits, y, reduction=how)
+        elif self.task == "binary":
+            loss = nn.functional.binary_cross_entropy_with_logits(logits.squeeze(1), y, reduction=how)
+        else:
+            loss = nn.functional.mse_loss(logits.squeeze(1), y, reduction=how)
+        return loss if weight is None else (loss * weight).mean()
+
+    def _set_rate(self, epochs_done: float) -> None:
+        if self.settings.schedule == "constant":
+            return
+        rate = self.settings.learning_rate * rate_share(self.settings.schedule, epochs_done / self.settings.epochs)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+
+def rate_share(schedule: str, done: float) -> float:
+    """Which share of the learning rate holds after ``done`` (0 to 1) of all epochs.
+
+    cosine falls to a hundredth (Loshchilov and Hutter 2017); one_cycle rises from a tenth over the
+    first three tenths before (Smith and Topin 2019).
+    """
+    warm = 0.3 if schedule == "one_cycle" else 0.0
+    if done < warm:
+        return 0.1 + 0.9 * done / warm
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
+
+
+def answers(network: Network, rows: Inputs, data: TrainingData, target: Target, mixed: bool) -> Floats:
+    """Probabilities [n] or [n, k], or numbers [n]."""
+    network.eval()
+    device = rows.numbers.device
+    parts = []
+    with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
+        for start in range(0, len(rows), BATCH_PREDICT):
+            part = rows.take(slice(start, start + BATCH_PREDICT))
+            parts.append(network(part.numbers, part.codes).float().cpu())
+    logits = torch.cat(parts).double() if parts else torch.zeros(0, data.outputs, dtype=torch.float64)
+    if data.task == "multiclass":
+        return torch.softmax(logits, dim=1).numpy()
+    out = torch.sigmoid(logits) if data.task == "binary" else logits * target.scale + target.mean
+    return out.squeeze(1).numpy()
+
+
+def device_of(wanted: str, progress: Progress) -> torch.device:
+    """Where to train; it is said aloud.
 
     Raises:
         InputError: when CUDA is asked for and there is none.
     """
-    device = _device(settings.device, order.progress)
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(mode=True)
-    try:
-        return _fit(order.data, settings, order.seed, order.folder, order.progress, device)
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(mode=deterministic)
-
-
-def _fit(
-    data: TrainingData, settings: Settings, seed: int, folder: Path, progress: Progress, device: torch.device
-) -> Fitted:
-    torch.manual_seed(seed)
-    network = Network(data.columns, scaling_of(data.x, data.columns), settings).to(device)
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-    identity = _identity(data, settings, seed, device)
-    state = read_checkpoint(folder / CHECKPOINT, identity, network, optimiser) or Checkpoint.fresh()
-    resumed = state.epoch
-    if resumed:
-        progress.log(f"Going on after epoch {resumed} of an interrupted run")
-    x, y = torch.from_numpy(data.x).to(device), torch.from_numpy(data.y.astype(np.float32)).to(device)
-    while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
-        progress.check()
-        loss = _epoch(network, optimiser, x, y, settings.batch, seed * 100_003 + state.epoch, progress)
-        auc = roc_auc(data.y_validate, _probabilities(network, data.x_validate, device))
-        state = state.after_epoch(auc, network)
-        write_checkpoint(folder / CHECKPOINT, identity, state, network, optimiser)
-        progress.metric("train_loss", state.epoch, loss)
-        progress.metric("validate_auc", state.epoch, auc)
-        progress.step(state.epoch, settings.epochs, f"Epoch {state.epoch}: validation AUC {auc:.4f}")
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in state.best.items()})
-    network = network.cpu().eval()
-
-    def native(matrix: Matrix) -> npt.NDArray[np.float64]:
-        return _probabilities(network, matrix, torch.device("cpu"))
-
-    graph = _graph(network, data.x.shape[1])
-    return Fitted(graph, native, state.best_epoch, settings.plain(), settings.threads, str(device), resumed)
-
-
-def _epoch(
-    network: Network,
-    optimiser: torch.optim.Optimizer,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    batch: int,
-    seed: int,
-    progress: Progress,
-) -> float:
-    """One pass in an order that the epoch's own seed gives; the mean loss. A last batch of one row is left out."""
-    torch.manual_seed(seed)
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)).to(x.device)
-    xs, ys = x[order], y[order]
-    network.train()
-    total = torch.zeros((), device=x.device)
-    starts = range(0, len(x) - 1, batch)
-    for i, start in enumerate(starts):
-        if i % 50 == 0:
-            progress.check()
-        optimiser.zero_grad(set_to_none=True)
-        logits = network(xs[start : start + batch])
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, ys[start : start + batch])
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += loss.detach()
-    return float(total) / max(len(starts), 1)
-
-
-def _probabilities(network: Network, x: Matrix, device: torch.device) -> npt.NDArray[np.float64]:
-    network.eval()
-    with torch.inference_mode():
-        parts = [
-            torch.sigmoid(network(torch.from_numpy(x[start : start + BATCH_PREDICT]).to(device))).cpu().numpy()
-            for start in range(0, len(x), BATCH_PREDICT)
-        ]
-    return np.concatenate(parts).astype(np.float64)
-
-
-def _device(wanted: str, progress: Progress) -> torch.device:
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise InputError("The trainer asks for CUDA, and torch finds no CUDA device here", remedy="Use device: auto")
@@ -187,33 +277,3 @@ def _device(wanted: str, progress: Progress) -> torch.device:
         return torch.device("cuda")
     progress.log("Training on the CPU" + ("" if wanted == "cpu" else ": torch finds no CUDA device"))
     return torch.device("cpu")
-
-
-def _identity(data: TrainingData, settings: Settings, seed: int, device: torch.device) -> str:
-    """What a checkpoint must agree on before a run goes on from it."""
-    content = [digest_bytes(np.ascontiguousarray(part).tobytes()) for part in (data.x, data.y, data.x_validate)]
-    return digest_json([settings.plain(), seed, str(device), torch.__version__, *content])
-
-
-def _graph(network: Network, width: int) -> onnx.ModelProto:
-    """The network, node by node; dropout is not part of it."""
-    weights = {name: value.detach().numpy() for name, value in network.state_dict().items()}
-    columns, writer = network.columns, GraphWriter()
-    parts = []
-    if columns.categories:
-        table = writer.constant("embedding", weights["embedding.weight"])
-        picked = writer.node("Gather", [table, codes_in(writer, columns)], "picked", axis=0)
-        parts.append(writer.node("Flatten", [picked], "embedded", axis=1))
-    if columns.numbers:
-        parts += numbers_in(writer, columns, weights["mean"], weights["scale"], CLIP)
-    out = writer.node("Concat", parts, "joined", axis=1)
-    layers = [f"hidden.{i}" for i in range(len(network.hidden))] + ["last"]
-    for name in layers:
-        weight = writer.constant(f"{name}_weight", weights[f"{name}.weight"].T)
-        bias = writer.constant(f"{name}_bias", weights[f"{name}.bias"])
-        out = writer.node("Gemm", [out, weight, bias], f"{name}_out")
-        if name != "last":
-            out = writer.node("Relu", [out], f"{name}_active")
-    squeezed = writer.node("Squeeze", [out, writer.constant("axes", np.array([1]))], "logit")
-    writer.node("Sigmoid", [squeezed], "probability")
-    return writer.finish(width)
