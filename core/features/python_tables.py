@@ -7,10 +7,7 @@ depended on what was known only later, and nothing of it is kept.
 
 from __future__ import annotations
 
-import importlib.util
-import traceback
 from collections.abc import Callable, Mapping
-from importlib.abc import SourceLoader
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +15,9 @@ import polars as pl
 
 from core.contract.rules import type_class
 from core.features.expressions import UTC_TIME, as_utc
-from core.kernel.digests import digest_bytes
 from core.kernel.errors import Cancelled, InputError, Problem
 from core.kernel.progress import Progress
-from core.project.python_tables import function_text
+from core.project.python_code import code_failed, load_function
 from core.project.schema import PythonTable
 
 TYPES: dict[str, pl.DataType] = {
@@ -47,12 +43,7 @@ def python_table(
     Raises:
         InputError: when the code fails or changed, rows do not fit the declaration, or depend on the future.
     """
-    text = function_text(spec.function, project)
-    if digest_bytes(text) != spec.source:
-        raise InputError(
-            f"{spec.function} changed after the job was queued", where=f"tables.{name}", remedy="Run again"
-        )
-    function = _load(name, spec, text)
+    function = load_function(spec.function, spec.source, project, name, f"tables.{name}")
     frames = {table: _read(name, spec, table, path) for table, path in inputs.items()}
     progress.step(0, 1 + len(CUTS), f"{name}: {spec.function}")
     rows = _call(name, spec, function, frames, None)
@@ -63,38 +54,6 @@ def python_table(
         _same_as_of(name, spec, rows, _call(name, spec, function, frames, instant), instant)
     progress.step(1, 1, f"{rows.height:,} rows")
     return rows
-
-
-class _Verified(SourceLoader):
-    """Imports a module from the very bytes that were digested, not from what the file holds by now."""
-
-    def __init__(self, name: str, file: str, text: bytes) -> None:
-        self.name, self._file, self._text = name, file, text
-
-    def get_filename(self, fullname: str) -> str:  # noqa: ARG002 - the one module it knows
-        """The file's name, as errors show it."""
-        return self._file
-
-    def get_data(self, path: str) -> bytes:
-        """The bytes of the source. No compiled form of it is looked for."""
-        if path != self._file:
-            raise FileNotFoundError(path)
-        return self._text
-
-
-def _load(name: str, spec: PythonTable, text: bytes) -> Callable[..., Any]:
-    """The function. The file may import what is installed; it does not see its neighbours, which have no digest."""
-    file, _, wanted = spec.function.partition(":")
-    loader = _Verified(f"plimsoll_project_{name}", file, text)
-    made = importlib.util.spec_from_loader(loader.name, loader)
-    assert made is not None
-    module = importlib.util.module_from_spec(made)
-    try:
-        loader.exec_module(module)
-    except Exception as error:  # whatever the project's own code does wrong is told as its fault
-        raise _failed(name, spec, error) from error
-    function: Callable[..., Any] = getattr(module, wanted)
-    return function
 
 
 def _read(name: str, spec: PythonTable, table: str, path: Path) -> pl.DataFrame:
@@ -130,7 +89,7 @@ def _call(
     except Cancelled:
         raise
     except Exception as error:
-        raise _failed(name, spec, error) from error
+        raise code_failed(spec.function, f"tables.{name}", error) from error
     if not isinstance(made, pl.DataFrame):
         raise InputError(
             f"{spec.function} gave {type(made).__name__}", where=f"tables.{name}", remedy="Return a Polars frame"
@@ -194,13 +153,4 @@ def _same_as_of(name: str, spec: PythonTable, whole: pl.DataFrame, cut: pl.DataF
         " was known only later",
         where=f"tables.{name}.python.function",
         remedy="Compute each row from earlier rows alone (and the same way each time)",
-    )
-
-
-def _failed(name: str, spec: PythonTable, error: Exception) -> InputError:
-    file = spec.function.partition(":")[0]
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    place = f"{file}:{lines[-1]}" if lines else file
-    return InputError(
-        f"{spec.function} failed", detail=f"{place}: {type(error).__name__}: {error}", where=f"tables.{name}"
     )

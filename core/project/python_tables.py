@@ -58,20 +58,44 @@ def missing_functions(project: Project, folder: Path, doc: Document) -> list[Pro
                 function_text(table.python.function, folder)
             except InputError as error:
                 out.append(doc.problem(("tables", name, "python", "function"), error.headline, remedy=error.remedy))
+    for name, candidate in project.training.candidates.items():
+        if candidate.function:
+            try:
+                function_text(candidate.function, folder)
+            except InputError as error:
+                path = ("training", "candidates", name, "function")
+                out.append(doc.problem(path, error.headline, remedy=error.remedy))
     return out
 
 
 def with_digests(project: Project, folder: Path) -> Project:
-    """The project with the digest of the code of each Python table; empty where the file is not there."""
+    """The project with the digest of the code of each Python table and candidate; empty where a file is not there."""
+    return _tables_digested(_candidates_digested(project, folder), folder)
+
+
+def _candidates_digested(project: Project, folder: Path) -> Project:
+    candidates = {
+        name: candidate.model_copy(update={"source": _digest_of(candidate.function, folder)})
+        if candidate.function
+        else candidate
+        for name, candidate in project.training.candidates.items()
+    }
+    return project.model_copy(update={"training": project.training.model_copy(update={"candidates": candidates})})
+
+
+def _digest_of(function: str, folder: Path) -> str:
+    file = folder / function.partition(":")[0]
+    return digest_bytes(file.read_bytes()) if file.is_file() else ""
+
+
+def _tables_digested(project: Project, folder: Path) -> Project:
     if not any(table.python for table in project.tables.values()):
         return project
     tables = {}
     for name, table in project.tables.items():
         tables[name] = table
         if table.python is not None:
-            file = folder / table.python.function.partition(":")[0]
-            digest = digest_bytes(file.read_bytes()) if file.is_file() else ""
-            python = table.python.model_copy(update={"source": digest})
+            python = table.python.model_copy(update={"source": _digest_of(table.python.function, folder)})
             tables[name] = table.model_copy(update={"python": python})
     return project.model_copy(update={"tables": tables})
 

@@ -61,9 +61,9 @@ class GraphWriter:
         )
 
 
-def plain_model(model: onnx.ModelProto) -> onnx.ModelProto:
+def plain_model(model: onnx.ModelProto, ir_version: int = IR_VERSION) -> onnx.ModelProto:
     """The model without what says nothing about it: producer, versions, documentation, metadata."""
-    model.ir_version = IR_VERSION
+    model.ir_version = ir_version
     for field in ("producer_name", "producer_version", "domain", "doc_string", "model_version"):
         model.ClearField(field)
     del model.metadata_props[:]

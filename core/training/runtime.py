@@ -31,6 +31,15 @@ def session_of(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def plain_session(model: bytes) -> onnxruntime.InferenceSession:
+    """The same without any rearrangement of the graph: each node as it was written."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 def run_model(session: onnxruntime.InferenceSession, x: Matrix) -> Outputs:
     """The model's one output, float32 [n] or [n, k], for a matrix [n, d]."""
     names = [session.get_outputs()[0].name]
@@ -38,7 +47,9 @@ def run_model(session: onnxruntime.InferenceSession, x: Matrix) -> Outputs:
     return np.concatenate([session.run(names, {"features": x[start : start + BATCH]})[0] for start in starts])
 
 
-def prove_parity(session: onnxruntime.InferenceSession, native: Predict, x: Matrix, *, scaled: bool = False) -> Parity:
+def prove_parity(
+    session: onnxruntime.InferenceSession, native: Predict, x: Matrix, *, scaled: bool = False, hint: str = ""
+) -> Parity:
     """Compare ONNX with the native model on all rows of ``x``.
 
     Probabilities may differ by :data:`TOLERANCE`; ``scaled`` numbers by that part of the largest of them.
@@ -59,7 +70,7 @@ def prove_parity(session: onnxruntime.InferenceSession, native: Predict, x: Matr
             f"The ONNX model differs from the trained one in {beyond:,} of {len(x):,} validation rows",
             detail=f"Largest difference {difference.max():.3g}, allowed {TOLERANCE:g}"
             + (f" (of the largest prediction, {scale:.6g})" if scaled else ""),
-            remedy="Nothing was kept. Change the trainer's settings, or report the conversion",
+            remedy=f"Nothing was kept. {hint or 'Change the settings, or report the conversion'}",
         )
     worst = float(difference.max()) if len(x) else 0.0
     return Parity(rows=len(x), max_difference=worst, tolerance=TOLERANCE, beyond=beyond, scale=scale)

@@ -54,7 +54,8 @@ def train(
     progress.check()
     model = model_bytes(fitted.graph)
     session = session_of(model)
-    parity = prove_parity(session, fitted.native, data.x_validate, scaled=contract.task == "regression")
+    number = contract.task == "regression"
+    parity = prove_parity(session, fitted.native, data.x_validate, scaled=number, hint=fitted.hint)
     predictions = scored(session, contract, prediction_rows(frame))
     _write(folder, model, predictions)
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -40,3 +40,4 @@ class Fitted:
     threads: int
     device: str = "cpu"
     resumed_from: int = 0
+    hint: str = ""  # what is known to convert wrongly in it, for the case that the proof fails
