@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from core.cli import output
 from core.cli.commands import (
+    ci,
     data,
     features,
     governance,
@@ -43,6 +44,7 @@ for module in (
     features,
     models,
     tuning,
+    ci,
     releases,
     monitoring,
     labels,
