@@ -25,7 +25,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_regression_is_named_(project: Path, tmp_path: Path) -> None:
+def test_a_regression_is_named(project: Path, tmp_path: Path) -> None:
     """The baseline is that of the candidate before its penalty was made a thousand times too strong."""
     known = {"test.log_loss": {"value": 0.55, "allowed": 0.02}, "test.roc_auc": {"value": 0.72, "allowed": 0.2}}
     before = {"figures": {"plain": known}, "fields": {"order": "text", "size": "float"}}
