@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from core.kernel.errors import SystemFault
 
@@ -23,3 +26,24 @@ def pictures_of(root: Path, user: str, folder: Path) -> None:
     )
     if done.returncode != 0:
         raise SystemFault("The pages could not be rendered", detail=done.stderr.decode(errors="replace")[-2000:])
+
+
+def pdf_of(document: dict[str, Any]) -> bytes:
+    """A report's document as PDF, drawn by a program of its own.
+
+    Raises:
+        SystemFault: when Qt is not there or the drawing failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.pdf"
+        done = subprocess.run(
+            [sys.executable, "-m", "app.report_pdf", str(file)],
+            input=json.dumps(document).encode(),
+            env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0 or not file.is_file():
+            detail = done.stderr.decode(errors="replace")[-2000:]
+            raise SystemFault("The PDF could not be drawn", detail=detail, remedy="Write an .html file instead.")
+        return file.read_bytes()

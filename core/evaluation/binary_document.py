@@ -32,7 +32,7 @@ def binary_document(report: EvaluationReport, title: str, gates: Sequence[GateOu
         cards=cards(report, gates),
         notes=report.notes,
         charts=first_charts,
-        first=_confusion(report),
+        first=[_confusion(report), *doc.failed_block(gates), *doc.worst_block(report.discovered, _worst(report))],
         blocks=[
             *doc.gates_block(gates),
             doc.metrics_block(report.metrics),
@@ -155,6 +155,18 @@ def _confusion(report: EvaluationReport) -> Block:
         Row(["negative", f"{c.fp:,} false alarms", f"{c.tn:,}"]),
     ]
     return Block("At the threshold", head=["", "called positive", "called negative"], rows=rows)
+
+
+def _worst(report: EvaluationReport) -> list[tuple[str, int, str]]:
+    """Declared slices that rank or err worse than the rest beyond chance."""
+    out = []
+    for one in by_weakness(report.slices):
+        ranks, errs = one.auc_difference or 0.0, one.error_difference or 0.0
+        if one.auc_significant and ranks < 0:
+            out.append((one.name, one.rows, f"ROC-AUC {ranks:+.3f} to the rest (q {chance(one.auc_q)})"))
+        elif one.error_significant and errs > 0:
+            out.append((one.name, one.rows, f"error rate {errs:+.1%} to the rest (q {chance(one.error_q)})"))
+    return out
 
 
 def _recalibration(report: EvaluationReport) -> list[Block]:

@@ -50,16 +50,17 @@ def _dependence(one: Dependence) -> Chart:
 
 
 def trade_charts(trade: FairTrade) -> list[Chart]:
-    """Mean cost by the difference that is left."""
-    points = [(p.difference, p.cost) for p in trade.points]
-    marks = [*points, (trade.today.difference, trade.today.cost)]
+    """Mean cost, as a share of today's, by the difference that is left."""
+    whole = trade.today.cost or 1.0
+    points = [(p.difference, 100 * p.cost / whole) for p in trade.points]
+    marks = [*points, (trade.today.difference, 100 * trade.today.cost / whole)]
     top, high, low = max(x for x, _ in marks) * 1.05 or 1.0, max(y for _, y in marks), min(y for _, y in marks)
-    edge = (high - low) * 0.1 or 0.01
+    edge = (high - low) * 0.1 or 1.0
     scale = Scale(0, top, low - edge, high + edge)
-    words = f"Mean cost of a row by difference of the {trade.rate.replace('_', ' ')}."
-    chart = base_chart(scale, "Cost of treating groups alike", "difference", "mean cost of a row", words)
+    words = f"Mean cost of a row in per cent of today's, by difference of the {trade.rate.replace('_', ' ')}."
+    chart = base_chart(scale, "Cost of treating groups alike", "difference", "cost, today = 100", words)
     chart.lines = [(scale.line(sorted(points)), "main")]
     chart.dots = [(scale.x(x), scale.y(y), "dot") for x, y in points]
-    chart.dots.append((scale.x(trade.today.difference), scale.y(trade.today.cost), "mark"))
+    chart.dots.append((scale.x(marks[-1][0]), scale.y(marks[-1][1]), "mark"))
     chart.legend = [("mark", "one threshold for all, as today")]
     return [chart]

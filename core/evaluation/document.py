@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.contract.release import GateOutcome
 from core.evaluation.charts import Chart
@@ -32,7 +32,7 @@ NAMES = {
     "mape": "Mean absolute percentage error",
     "median_error": "Median absolute error",
 }
-SHOWN_EFFECTS, SHOWN_ROWS = 12, 2
+SHOWN_EFFECTS, SHOWN_ROWS, SHOWN_WORST = 12, 2, 4
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Document:
     cards: list[Card]
     notes: list[str]
     charts: list[Chart]
-    first: Block
+    first: list[Block]
     blocks: list[Block]
 
 
@@ -130,6 +130,21 @@ def cost_card(inference: InferenceCost | None, seeds: SeedSpread | None) -> Card
     if seeds is not None:
         words += f"; {len(seeds.seeds)} seeds lie {seeds.range:.4f} apart"
     return Card(question, f"{inference.request_p50_us / 1e3:.2f} ms", words, "plain")
+
+
+def failed_block(gates: Sequence[GateOutcome]) -> list[Block]:
+    """The rules that do not hold, for the first page."""
+    failed = [one for one in gates if not one.passed]
+    return [replace(block, title="Rules that do not hold") for block in gates_block(failed)]
+
+
+def worst_block(found: SliceDiscovery | None, declared: Sequence[tuple[str, int, str]]) -> list[Block]:
+    """The worst declared slices (name, rows, what is wrong) and found ones, for the first page."""
+    rows = [Row([name, "declared", f"{n:,}", words]) for name, n, words in declared[:SHOWN_WORST]]
+    for one in (found.slices if found else [])[:SHOWN_WORST]:
+        words = f"{one.ratio:.1f}× the mean {found.loss if found else ''} (p {chance(one.p_corrected)})"
+        rows.append(Row([one.name, "found", f"{one.rows:,}", words]))
+    return [Block("Weakest slices", head=["slice", "", "rows", "what"], rows=rows, words=[0, 1, 3])] if rows else []
 
 
 def gates_block(gates: Sequence[GateOutcome]) -> list[Block]:

@@ -8,7 +8,7 @@ import polars as pl
 from core.evaluation.error_records import ErrorCluster, ErrorRow, Trait
 from core.measures.classification import Bools, Floats
 from core.measures.multiplicity import holm_adjusted
-from core.measures.slice_discovery import Coded, coded
+from core.measures.slice_discovery import Coded
 
 WORST_SHARE = 0.05  # of the rows, by loss: the errors that are looked at
 MOST_KINDS, MOST_TRAITS, MOST_ROWS = 6, 4, 10
@@ -18,20 +18,26 @@ SIGNIFICANT = 0.01
 
 
 def error_clusters(
-    frame: pl.DataFrame, loss: Floats, kinds: list[str], *, keys: list[str], labels: list[str], predictions: list[str]
+    frame: pl.DataFrame,
+    columns: list[Coded],
+    loss: Floats,
+    kinds: list[str],
+    *,
+    keys: list[str],
+    labels: list[str],
+    predictions: list[str],
 ) -> list[ErrorCluster]:
     """The worst rows by kind of error, the kind with the largest share of all loss first.
 
-    ``frame`` holds the features that may be shown, ``kinds`` (n,) names each row's kind of error and is
-    empty where there is none. A trait is a level that is more frequent among a cluster's rows than
-    among all rows beyond chance (hypergeometric, Holm over the levels looked at).
+    ``frame`` holds the features that may be shown, ``columns`` the same as codes, ``kinds`` (n,) names each
+    row's kind of error and is empty where there is none. A trait is a level that is more frequent among a
+    cluster's rows than among all rows beyond chance (hypergeometric, Holm over the levels looked at).
     """
     wrong = np.array([bool(kind) for kind in kinds])
     if not wrong.any() or loss.sum() <= 0:
         return []
     named = np.array(kinds)
     bar = np.quantile(loss, 1 - WORST_SHARE)
-    columns = [c for name in frame.columns if (c := coded(frame[name], MIN_ROWS)) is not None]
     found = []
     for kind in np.unique(named[wrong]).tolist():
         rows = np.flatnonzero((named == kind) & (loss >= bar))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,9 +22,23 @@ def report_html(report: EvaluationReport, title: str, gates: Sequence[GateOutcom
     return document_html(document_of(report, title, gates))
 
 
+def read_report(body: dict[str, Any]) -> EvaluationReport:
+    """A stored report of any kind of label.
+
+    Raises:
+        InputError: when it is none.
+    """
+    return EvaluationReport.read(body)
+
+
 def document_of(report: EvaluationReport, title: str, gates: Sequence[GateOutcome] = ()) -> Document:
     """The document of a report of any kind of label."""
     return binary_document(report, title, gates)
+
+
+def document_plain(document: Document) -> dict[str, Any]:
+    """A document as plain values, for those who draw it elsewhere."""
+    return asdict(document)
 
 
 def document_html(document: Document) -> str:

@@ -17,7 +17,7 @@ from core.evaluation.inference import inference_cost
 from core.kernel.progress import Progress
 from core.measures.classification import Floats
 from core.measures.records import SliceDiscovery
-from core.measures.slice_discovery import discover_slices
+from core.measures.slice_discovery import code_columns, discover_slices
 
 TRAIN = "train"
 
@@ -80,9 +80,10 @@ def look_inside(packaged: Packaged, verdicts: Verdicts, split: str, min_rows: in
         [texts[i] for i in at.tolist()]
         for texts in (shown_keys(contract, verdicts.keys), verdicts.labels, verdicts.predictions, verdicts.kinds)
     )
-    found = discover_slices(features, loss, loss=verdicts.loss_name, expected=expected, min_rows=min_rows)
+    columns = code_columns(features, min_rows)
+    found = discover_slices(columns, loss, loss=verdicts.loss_name, expected=expected, min_rows=min_rows)
     progress.check()
-    clusters = error_clusters(features, loss, kinds, keys=keys, labels=labels, predictions=said)
+    clusters = error_clusters(features, columns, loss, kinds, keys=keys, labels=labels, predictions=said)
     progress.check()
     train = packaged.rows.filter(pl.col("split") == TRAIN)
     judged = Judged(joined, [verdicts.keys[i] for i in at.tolist()], list(labels), verdicts.answer[at], loss)

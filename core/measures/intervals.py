@@ -140,10 +140,11 @@ class Resampler:
 
     def __init__(self, y: Bools, s: Floats) -> None:
         order = np.argsort(-s, kind="stable")
-        ordered = s[order]
-        self._order = order
-        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        self._label = y[order].astype(np.float64)
+        fresh = np.r_[True, np.diff(s[order]) != 0]
+        self._level = np.empty(s.size, dtype=np.intp)  # which of the distinct scores, the highest being 0
+        self._level[order] = np.cumsum(fresh) - 1
+        self._levels = int(fresh.sum())
+        self._label = y.astype(np.float64)
         self._rows = np.column_stack([(s - y) ** 2, row_log_loss(y, s)])
 
     def replicates(self, weights: Weights) -> dict[str, Floats]:
@@ -153,12 +154,13 @@ class Resampler:
         return {"average_precision": self._average_precision(weights), "brier": means[:, 0], "log_loss": means[:, 1]}
 
     def _average_precision(self, weights: Weights) -> Floats:
-        """Drawn rows and positives are summed over equal scores first: fewer cells to accumulate."""
-        drawn = weights[:, self._order]
-        positives = drawn * self._label
-        if self._starts.size < self._label.size:
-            drawn, positives = (np.add.reduceat(part, self._starts, axis=1) for part in (drawn, positives))
-        called, tp = np.cumsum(drawn, axis=1), np.cumsum(positives, axis=1)
+        """Drawn rows and positives are summed over equal scores first, which also sorts them."""
+
+        def summed(rows: Weights) -> Floats:
+            return np.stack([np.bincount(self._level, weights=row, minlength=self._levels) for row in rows])
+
+        positives = summed(weights * self._label)
+        called, tp = np.cumsum(summed(weights), axis=1), np.cumsum(positives, axis=1)
         np.maximum(called, 1.0, out=called)
         total = np.maximum(tp[:, -1], 1.0)
         out: Floats = np.einsum("ij,ij,ij->i", positives, tp, 1.0 / called) / total

@@ -8,6 +8,7 @@ Boehm 2021), ``alpha (e_S / e - 1) - (1 - alpha) (n / n_S - 1)`` with mean error
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ def coded(column: pl.Series, min_rows: int) -> Coded | None:
     values = column.fill_nan(None) if column.dtype.is_float() else column
     if values.dtype == pl.Boolean or not values.dtype.is_numeric():
         return _levels(values.cast(pl.String).fill_null(NULL), min_rows)
-    if values.n_unique() <= MAX_DISTINCT:
+    if values.head(1_000).n_unique() <= MAX_DISTINCT and values.n_unique() <= MAX_DISTINCT:
         return _levels(values.cast(pl.String).fill_null(NULL), min_rows)
     return _bins(values.cast(pl.Float64), min_rows)
 
@@ -74,8 +75,13 @@ def _bins(values: pl.Series, min_rows: int) -> Coded | None:
     return Coded(values.name, codes, names)
 
 
+def code_columns(frame: pl.DataFrame, min_rows: int) -> list[Coded]:
+    """All columns that have levels to slice by."""
+    return [made for column in frame.iter_columns() if (made := coded(column, min_rows)) is not None]
+
+
 def discover_slices(
-    features: pl.DataFrame,
+    features: pl.DataFrame | Sequence[Coded],
     error: Any,
     *,
     loss: str,
@@ -87,9 +93,9 @@ def discover_slices(
 ) -> SliceDiscovery:
     """The worst slices, each beyond chance and not told by another one.
 
-    ``features`` has n rows, ``error`` (n,) is each row's loss, 0 or more; ``expected`` (n,) is the
-    loss that the model itself expects there, so that a slice that is hard can be told from one on
-    which the model is wrong about itself.
+    ``features`` has n rows (or is coded already), ``error`` (n,) is each row's loss, 0 or more;
+    ``expected`` (n,) is the loss that the model itself expects there, so that a slice that is hard can
+    be told from one on which the model is wrong about itself.
 
     A slice's p-value is that of a random subset of as many rows (mean of a draw without
     replacement; a gamma of the same skewness bounds its tail better than a normal does), corrected
@@ -101,9 +107,10 @@ def discover_slices(
         InputError: when the error is not one finite number of 0 or more for each row.
     """
     e = np.asarray(error, dtype=np.float64)
-    if e.shape != (features.height,) or not np.isfinite(e).all() or (e.size and e.min() < 0):
+    columns = code_columns(features, min_rows) if isinstance(features, pl.DataFrame) else list(features)
+    rows = {features.height} if isinstance(features, pl.DataFrame) else {column.codes.size for column in columns}
+    if not rows <= {e.size} or e.ndim != 1 or not np.isfinite(e).all() or (e.size and e.min() < 0):
         raise InputError("The error must be one finite number of 0 or more for each row")
-    columns = [made for column in features.iter_columns() if (made := coded(column, min_rows)) is not None]
     search = _Search(columns, e, alpha, min_rows)
     found = search.worst(significance, most) if e.size >= 2 * min_rows and e.std() > 0 else []
     beyond = e - np.asarray(expected, dtype=np.float64) if expected is not None else None

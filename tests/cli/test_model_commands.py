@@ -47,7 +47,10 @@ def test_evaluation_page_and_gates(run: Any, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     assert run("report", found["evaluation"], "--to", str(page)).code == 0
     assert page.read_text("utf-8").lower().startswith("<!doctype html>")
-    assert run("report", "plain", "--to", str(tmp_path / "report.pdf")).code == 2
+    assert "What did the policy say?" in page.read_text("utf-8")
+    assert run("report", "plain", "--to", str(tmp_path / "report.pdf")).code == 0
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert run("report", "plain", "--to", str(tmp_path / "report.txt")).code == 2
     assert run("report", "plain", "--to", str(tmp_path / "none" / "report.html")).code == 2
     assert run("--json", "gates", "latest").json["passed"] is True
 

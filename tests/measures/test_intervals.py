@@ -118,3 +118,26 @@ def test_paired_bootstrap_sees_a_better_model():
 def test_wilson_by_the_textbook():
     assert i.wilson(10, 100) == pytest.approx((0.05522914, 0.17436566), abs=1e-7)
     assert i.wilson(0, 0) == (0.0, 1.0)
+
+
+# Turck et al. (2010), 113 patients after a subarachnoid haemorrhage: outcome good or poor, WFNS grade, serum S100B.
+ASAH = """
+G1.13 G1.14 G1.1 G1.04 P3.13 P2.1 G5.47 P4.16 G1.18 G2.1 P5.12 G2.1 P5.44 P5.71 G1.04 G2.08 P5.49 G2.04 P2.07 P5.33
+P2.09 G1.09 P1.07 G1.11 G1.07 G2.17 G1.07 G2.11 G1.13 G1.19 G3.05 G4.16 P2.41 G1.14 G4.34 P5.35 P4.48 G1.09 P4.96 P2.25
+G5.5 G5.46 G1.16 G1.07 G2.43 G4.45 G1.11 G1.08 G2.09 P5.86 P5.52 G2.08 G1.06 G2.13 P5+2.07 G1.1 G2.14 G2.15 P2.07 G1.06
+P5.77 G1.05 G1.09 P2.3 P5.03 P2.09 G1.04 P4.23 P5.7 G2.09 P4.27 P4.71 P1.08 P4.26 G1.08 G2.16 G1.09 P4.13 P2.1 G1.08
+P2.11 G3.33 G2.11 G4.28 G2.07 G1.1 G4.32 P5.22 G1.07 G1.05 G5.24 G4.38 G2.1 G2.15 G1.08 G1.14 G1.1 G3.07 G1.04 G2.19
+P5.56 P2.14 P2.58 P5.32 P5.82 P5.74 G2.15 G4.47 G4.17 P5.44 G1.15 G1.5 G1.48
+"""
+
+
+def test_delongs_test_equals_the_published_example():
+    """Robin et al. (2011), the paper of R's pROC, and its manual: AUC 0.8236789 and 0.7313686, Z 2.209, p 0.02718."""
+    rows = ASAH.split()
+    y = [row[0] == "P" for row in rows]
+    wfns, s100b = [int(row[1]) for row in rows], [float(row[2:]) for row in rows]
+    made = i.paired_auc_test(y, wfns, s100b)
+    assert len(rows) == 113
+    assert (made.first, made.second) == pytest.approx((0.8236789, 0.7313686), abs=5e-8)
+    assert made.p_value == pytest.approx(0.02718, abs=5e-6)
+    assert made.difference / ((made.high - made.low) / (2 * 1.959964)) == pytest.approx(2.209, abs=5e-4)

@@ -11,6 +11,7 @@ from core.cli import output
 from core.cli.commands import reproduction
 from core.cli.session import Options, client
 from core.cli.walk import listing, load_project_here, noun, show_steps, walk_to, write_whole
+from core.cli.window import pdf_of
 from core.kernel.errors import InputError, NotFound
 
 if TYPE_CHECKING:
@@ -136,16 +137,20 @@ def evaluate(context: typer.Context, run: RunName) -> None:
 def report(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="ID", help="Evaluation, run or model.")],
-    to: Annotated[Path, typer.Option("--to", help="File to write, ending in .html.")],
+    to: Annotated[Path, typer.Option("--to", help="File to write, ending in .html or .pdf.")],
 ) -> None:
-    """Write the page of an evaluation, as it was stored."""
+    """Write the report of an evaluation, with the newest verdict of the gates, as a page or as PDF."""
     options: Options = context.obj
-    if to.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"{to.name} is not an HTML file", remedy="Choose a name that ends in .html.")
+    ending = to.suffix.lower()
+    if ending not in (".html", ".htm", ".pdf"):
+        raise InputError(f"{to.name} is neither HTML nor PDF", remedy="Choose a name that ends in .html or .pdf.")
     with client(options) as held:
-        page = held.ask("report_html", name=name).encode()
-    write_whole(to, page)
-    options.printer.value({"file": str(to), "bytes": len(page)})
+        if ending == ".pdf":
+            content = pdf_of(held.ask("report_document", name=name))
+        else:
+            content = held.ask("report_html", name=name).encode()
+    write_whole(to, content)
+    options.printer.value({"file": str(to), "bytes": len(content)})
 
 
 def gates(context: typer.Context, name: RunName) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
@@ -12,11 +13,12 @@ from core.engine.questions.training import newest_report
 from core.engine.registry import question
 from core.kernel.clock import utc_text
 from core.kernel.digests import strict_json
-from core.kernel.errors import NotFound
+from core.kernel.errors import InputError, NotFound
 from core.store.tables import Report, Run, StepResult
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
+    from core.evaluation.document import Document
 
 
 def run_named(session: Session, name: str) -> Run:
@@ -89,13 +91,50 @@ def runs_compared(engine: Engine, names: list[str]) -> dict[str, Any]:
 
 @question("report_html")
 def report_html(engine: Engine, name: str) -> str:
-    """The page of an evaluation, as it was stored with the evaluation."""
+    """The page of an evaluation with the newest verdict of the gates; as it was stored when it cannot be drawn anew."""
+    drawn = _document(engine, name)
+    if isinstance(drawn, str):
+        return drawn
+    from core.evaluation.html import document_html
+
+    return document_html(drawn)
+
+
+@question("report_document")
+def report_document(engine: Engine, name: str) -> dict[str, Any]:
+    """An evaluation as cards, pictures and tables in order, for those who draw it elsewhere (a PDF is).
+
+    Raises:
+        NotFound: when it was stored by an earlier version whose record cannot be read any more.
+    """
+    drawn = _document(engine, name)
+    if isinstance(drawn, str):
+        raise NotFound("This evaluation was stored by an earlier version", remedy="Evaluate again, or take its page.")
+    from core.evaluation.html import document_plain
+
+    return document_plain(drawn)
+
+
+def _document(engine: Engine, name: str) -> Document | str:
+    """The document, or the stored page when the record is of an earlier version."""
+    from core.contract.release import GateOutcome
+    from core.evaluation.html import document_of, read_report
+
     with engine.workspace.database.reading() as session:
         report = newest_report(session, "evaluation", run_named(session, name).id)
         if report is None:
             raise NotFound(f"{name!r} was not evaluated yet")
         steps = session.exec(select(StepResult).where(col(StepResult.step).startswith("evaluate:")))
         page = next((row.outputs["html"] for row in steps if row.outputs.get("report") == report.id), None)
+        gates = newest_report(session, "gates", report.subject)
     if page is None:
         raise NotFound(f"The evaluation {report.id} was stored without a page", where=report.id)
-    return engine.workspace.blobs.path(str(page)).read_text(encoding="utf-8")
+    blobs = engine.workspace.blobs
+    stored = blobs.path(str(page)).read_text(encoding="utf-8")
+    try:
+        record = read_report(strict_json(blobs.path(report.blob).read_bytes()))
+    except InputError:
+        return stored
+    title = unescape(stored.partition("<title>")[2].partition("</title>")[0])
+    outcomes = strict_json(blobs.path(gates.blob).read_bytes()) if gates else []
+    return document_of(record, title, [GateOutcome.read(one) for one in outcomes])
