@@ -107,9 +107,13 @@ class Sessions:
             else:
                 unseal(self._workspace.keys, newest_key(session, user.id).id, passphrase)
                 proof = "passphrase"
+        return self.enter(user.id, proof)
+
+    def enter(self, user: str, proof: str) -> str:
+        """A token for a user (an id) who proved themselves elsewhere; ``proof`` says how."""
         token = secrets.token_urlsafe(24)
         with self._lock:
-            self._tokens[token] = (user.id, proof, self._workspace.clock.now() + SESSION_LENGTH)
+            self._tokens[token] = (user, proof, self._workspace.clock.now() + SESSION_LENGTH)
         return token
 
     def actor(self, session: Session, token: str) -> Actor:

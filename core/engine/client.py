@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.engine import wire
 from core.engine.aside import Aside
@@ -19,6 +19,9 @@ from core.engine.channels import OwnChannel, SocketChannel
 from core.engine.owner import Lock
 from core.kernel.errors import InputError, SystemFault, error_from_dict
 from core.kernel.ids import new_id
+
+if TYPE_CHECKING:
+    from core.engine.tracking.door import Door
 
 PATIENCE_S = 20.0
 MARKER = "workspace.json"  # as core.workspace names it, which a guest need not import
@@ -114,6 +117,19 @@ class Client:
     def owns(self) -> bool:
         """Whether this process is the workspace's owner."""
         return self._hold.channel.owner
+
+    def open_tracking(self, port: int) -> Door:
+        """Answer tracking clients on a port of loopback (0: any free one) until the door is closed.
+
+        Raises:
+            InputError: when another process owns the workspace.
+        """
+        from core.engine.tracking.door import Door
+
+        channel = self._hold.channel
+        if not isinstance(channel, OwnChannel):
+            raise InputError("Another process owns this workspace already", where=str(self.root))
+        return Door(channel.engine, port)
 
     def ask(self, name: str, /, **params: Any) -> Any:
         """A question: returns plain values or a Polars frame."""

@@ -17,6 +17,7 @@ from core.store.tables import (
     Edge,
     Fact,
     Job,
+    LogBatch,
     MetricBatch,
     ModelVersion,
     Package,
@@ -24,6 +25,7 @@ from core.store.tables import (
     Run,
     Snapshot,
     StepResult,
+    TrackedNote,
     Transition,
 )
 
@@ -39,7 +41,7 @@ BLOBS_OF: dict[type[Fact], Callable[[Any], list[str]]] = {
     StepResult: lambda row: blobs_of_step(row.outputs),
 }
 _LIVE = ("queued", "running")
-_SILENT: tuple[type[Fact], ...] = (Transition, Edge, MetricBatch)  # what these say of blobs keeps none
+_SILENT: tuple[type[Fact], ...] = (Transition, Edge, MetricBatch, LogBatch)  # what these say of blobs keeps none
 _DIGEST = re.compile(r"b3:[0-9a-f]{64}")
 
 
@@ -93,6 +95,8 @@ def blob_owners(session: Session, blobs: BlobStore) -> tuple[dict[str, str], set
             for digest in named:
                 for blob in (digest, blobs.successor(digest), *inside(blobs, digest)):
                     owners.setdefault(blob, f"{table.__tablename__} {row.id}")
+    for subject, digest in tracked_files(session):
+        owners.setdefault(digest, f"a file of {subject}")
     return owners, released - set(owners)
 
 
@@ -123,8 +127,15 @@ def needed_blobs(session: Session, blobs: BlobStore, lost: dict[str, Any]) -> se
         for row in session.exec(select(table)):
             if not is_lost(row, lost) and not (isinstance(row, Job) and not is_live(session, row)):
                 named.update(_DIGEST.findall(row.model_dump_json()))
+    named.update(digest for _, digest in tracked_files(session))
     named |= {blobs.successor(digest) for digest in named}  # what took the place of an erased one
     return named | {part for digest in named if blobs.has(digest) for part in inside(blobs, digest)}
+
+
+def tracked_files(session: Session) -> list[tuple[str, str]]:
+    """Files that clients uploaded, those of deleted runs too: the run or model, and the digest."""
+    found = session.exec(select(TrackedNote.subject, TrackedNote.value).where(TrackedNote.kind == "file")).all()
+    return [(subject, value.partition(" ")[0]) for subject, value in found if _DIGEST.match(value)]
 
 
 def is_live(session: Session, job: Job) -> bool:

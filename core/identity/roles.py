@@ -46,6 +46,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
         "features.build": (_A, _S),
         "features.materialize": (_A, _O, _S),
         "train.run": (_A, _S),
+        "track.log": (_A, _O, _S),
         "evaluate.run": (_A, _S),
         "gates.run": (_A, _S),
         "model.register": (_A, _S),

@@ -156,6 +156,48 @@ class MetricPoint(SQLModel, table=True):
     name: str
     step: int = Field(sa_type=BigInteger)
     value: float = Field(sa_type=Double)
+    ms: int | None = Field(default=None, sa_type=BigInteger)  # milliseconds since 1970, where a client told it
+    model: str | None = None
+    dataset: str | None = None
+
+
+class LogBatch(Fact, table=True):
+    """One commit of what clients track; ``digest`` covers its rows of the two tables below and its points."""
+
+    __tablename__: ClassVar[str] = "log_batch"
+    things: int = _large()
+    notes: int = _large()
+    points: int = _large()
+    digest: str
+
+
+class Tracked(SQLModel, table=True):
+    """An experiment, run, logged model, or registered model or version, as it was made. Covered by its batch."""
+
+    __tablename__: ClassVar[str] = "tracked"
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    batch: str
+    id: str
+    kind: str
+    parent: str
+    name: str
+    ms: int = Field(sa_type=BigInteger)
+    author: str
+    detail: str
+
+
+class TrackedNote(SQLModel, table=True):
+    """What was noted about something tracked: a parameter, tag, state, input or file. The newest of a name holds."""
+
+    __tablename__: ClassVar[str] = "tracked_note"
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    batch: str
+    subject: str
+    kind: str
+    name: str
+    value: str
+    removed: bool
+    ms: int = Field(sa_type=BigInteger)
 
 
 class ModelVersion(Fact, table=True):
@@ -349,6 +391,7 @@ FACTS: tuple[type[Fact], ...] = (
     Report,
     Run,
     MetricBatch,
+    LogBatch,
     ModelVersion,
     Release,
     SignOffRow,

@@ -21,7 +21,14 @@ from core.store.database import Database
 from core.store.ledger import GENESIS, EntryBody, Head, link, row_digest
 from core.store.metrics import batch_digest, points_of
 from core.store.migrations import HEAD, current_version
-from core.store.tables import FACTS, Fact, LedgerCheckpoint, LedgerEntry, MetricBatch
+from core.store.tables import FACTS, Fact, LedgerCheckpoint, LedgerEntry, LogBatch, MetricBatch
+from core.store.tracked import rows_of
+
+BATCHED = {
+    "metric_point": ("metric_batch", "log_batch"),
+    "tracked": ("log_batch",),
+    "tracked_note": ("log_batch",),
+}
 
 
 class LedgerReport(Record):
@@ -139,10 +146,15 @@ def _points(database: Database, session: Session, counts: dict[str, int]) -> Ite
         counts["points"] += points.height
         if batch_digest(points) != batch.digest or not _in_place(points, batch):
             yield f"Table metric_point, batch {batch.id} of run {batch.run}: its points were changed"
-    stray = "SELECT count(*) FROM metric_point WHERE batch NOT IN (SELECT id FROM metric_batch)"
-    extra = session.exec(text(stray)).one()[0]  # type: ignore[call-overload]
-    if extra:
-        yield f"Table metric_point: {extra} points belong to no batch"
+    for log, rows in rows_of(database, session.exec(select(LogBatch)).all()):
+        counts["points"] += rows.points.height
+        if rows.digest() != log.digest:
+            yield f"Tables of what is tracked, batch {log.id}: its rows were changed"
+    for table, batches in BATCHED.items():
+        known = " UNION ALL ".join(f"SELECT id FROM {one}" for one in batches)
+        extra = session.exec(text(f"SELECT count(*) FROM {table} WHERE batch NOT IN ({known})")).one()[0]  # type: ignore[call-overload]
+        if extra:
+            yield f"Table {table}: {extra} rows belong to no batch"
 
 
 def _in_place(points: pl.DataFrame, batch: MetricBatch) -> bool:

@@ -16,8 +16,20 @@ from core.engine.actors import ENGINE
 from core.engine.context import Context, Done
 from core.engine.engine import Engine
 from core.engine.founding import found_workspace
+from core.engine.tracking.draft import Draft
 from core.store.metrics import append_points, new_batch
-from core.store.tables import FACTS, Fact, MetricBatch, ModelVersion, Package, Report, Run, Snapshot, StepResult
+from core.store.tables import (
+    FACTS,
+    Fact,
+    LogBatch,
+    MetricBatch,
+    ModelVersion,
+    Package,
+    Report,
+    Run,
+    Snapshot,
+    StepResult,
+)
 
 PASSPHRASE = "a good long passphrase"
 
@@ -55,10 +67,12 @@ def fill(context: Context) -> Done:
         StepResult: {"outputs": {"html": put(b"a page")}},
     }
     for table in FACTS:
-        for _ in table.__table__.columns if table is not MetricBatch else []:  # type: ignore[attr-defined]
+        for _ in table.__table__.columns if table not in (MetricBatch, LogBatch) else []:  # type: ignore[attr-defined]
             context.add(table, "x", **{**values_for(table), **special.get(table, {})})
     for _ in MetricBatch.__table__.columns:  # type: ignore[attr-defined]
         _points(context)
+    for number, _ in enumerate(LogBatch.__table__.columns):  # type: ignore[attr-defined]
+        _tracked(context, number)
     return Done(subject="everything", summary="Some of each")
 
 
@@ -67,6 +81,14 @@ def _points(context: Context) -> None:
     made = new_batch("run-1", points)
     batch = context.add(MetricBatch, "mb", **made)
     append_points(context.session, batch, points)
+
+
+def _tracked(context: Context, number: int) -> None:
+    draft = Draft(context, first=number * 10)
+    draft.thing("run", f"run-{number}", parent="0", name="a run")
+    draft.note(f"run-{number}", "tag", "team", "blue")
+    draft.points(pl.DataFrame({"run": [f"run-{number}"] * 2, "name": ["tracked"] * 2, "value": [1.0, float("nan")]}))
+    draft.keep()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from core.cli import output
+from core.cli.commands import tokens
 from core.cli.session import Options, client, passphrase_of, prompt
 from core.cli.walk import listing, noun, write_whole
 from core.kernel.errors import AnswerIsNo, InputError
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     user.command("grant")(grant)
     user.command("revoke")(revoke)
     user.command("rotate-key")(rotate_key)
+    tokens.register(user)
     policy = noun(app, "policy", "What a release must show, and how many must sign.")
     policy.command("show")(show_policy)
     policy.command("diff")(diff_policies)

@@ -134,7 +134,12 @@ def open_window(context: typer.Context) -> None:
     raise typer.Exit(open_on(options.folder(), options.user))
 
 
-def engine(context: typer.Context) -> None:
+def engine(
+    context: typer.Context,
+    tracking_port: Annotated[
+        int | None, typer.Option(help="Answer MLflow's clients on this port of loopback; 0 takes a free one.")
+    ] = None,
+) -> None:
     """Own the workspace without a window until told to stop: schedules, jobs, socket."""
     options: Options = context.obj
     os.environ.setdefault("PLIMSOLL_WARM", "1")
@@ -144,8 +149,13 @@ def engine(context: typer.Context) -> None:
     with client(options) as held:
         if not held.owns:
             raise InputError("Another process owns this workspace already", where=str(held.root))
+        door = held.open_tracking(tracking_port) if tracking_port is not None else None
+        if door is not None:
+            options.printer.say(f"Tracking: export MLFLOW_TRACKING_URI={door.url}")
         options.printer.say(f"Engine of {held.root} is ready")
         ended.wait()
+        if door is not None:
+            door.close()
 
 
 def demo(

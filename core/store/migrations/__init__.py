@@ -12,8 +12,8 @@ from sqlalchemy import Connection, inspect, text
 
 from core.kernel.errors import InputError, SystemFault
 
-HEAD = "0001"
-EARLIER: tuple[str, ...] = ()  # versions that can be brought to HEAD
+HEAD = "0002"
+EARLIER: tuple[str, ...] = ("0001",)  # versions that can be brought to HEAD
 
 
 def current_version(connection: Connection) -> str | None:
