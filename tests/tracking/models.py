@@ -1,6 +1,7 @@
 """scikit-learn through MLflow 3: autolog, log_model with a registered name, an alias, loading it again."""
 
 import json
+import sys
 
 import mlflow
 from mlflow import MlflowClient
@@ -37,4 +38,4 @@ found = mlflow.search_logged_models(experiment_ids=[run.info.experiment_id], out
 saw["search"] = sorted(one.name for one in found)
 client.delete_logged_model(made.model_id)
 saw["left"] = len(mlflow.search_logged_models(experiment_ids=[run.info.experiment_id], output_format="list"))
-print(json.dumps(saw))
+sys.stdout.write(json.dumps(saw))

@@ -4,6 +4,7 @@ It prints one JSON document of what it saw; nothing here knows of Plimsoll.
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -64,7 +65,7 @@ saw["folder"] = sorted(one.name for one in Path(client.download_artifacts(id, "n
 
 model = f"model-{mlflow.__version__}"
 client.create_registered_model(model, tags={"area": "sea"}, description="a model")
-for number in (1, 2):
+for _ in range(2):
     version = client.create_model_version(model, f"{run.info.artifact_uri}/model", id)
 client.set_model_version_tag(model, version.version, "checked", "yes")
 client.update_model_version(model, version.version, "the second")
@@ -98,4 +99,4 @@ client.delete_experiment(experiment.experiment_id)
 saw["experiment"] = client.get_experiment(experiment.experiment_id).lifecycle_stage
 client.restore_experiment(experiment.experiment_id)
 saw["renamed"] = client.get_experiment_by_name(f"{name} renamed").experiment_id == experiment.experiment_id
-print(json.dumps(saw))
+sys.stdout.write(json.dumps(saw))

@@ -107,7 +107,7 @@ def check_key(kind: str, key: str) -> None:
             f"Invalid {kind} name: '{key}'. Names may only contain alphanumerics, underscores (_), dashes (-), "
             "periods (.), spaces ( ), colon(:) and slashes (/)."
         )
-    if key.startswith("/") or posixpath.normpath(key) != key or key == ".":
+    if key.startswith("/") or posixpath.normpath(key) != key or key == "." or ".." in key.split("/"):
         raise InputError(f"Invalid {kind} name: '{key}'. Names may be treated as files, so they must name no other.")
     check_length(f"{kind} name", key, KEY)
 
