@@ -273,7 +273,9 @@ def device_of(wanted: str, progress: Progress) -> torch.device:
     if wanted == "cuda" and not there:
         raise InputError("The trainer asks for CUDA, and torch finds no CUDA device here", remedy="Use device: auto")
     if wanted != "cpu" and there:
-        progress.log(f"Training on {torch.cuda.get_device_name()} (CUDA {torch.version.cuda})")
-        return torch.device("cuda")
+        own = int(os.environ.get("PLIMSOLL_GPU", "-1"))  # the job board gives each job a GPU of its own
+        device = torch.device("cuda", own) if 0 <= own < torch.cuda.device_count() else torch.device("cuda")
+        progress.log(f"Training on {torch.cuda.get_device_name(device)} (CUDA {torch.version.cuda})")
+        return device
     progress.log("Training on the CPU" + ("" if wanted == "cpu" else ": torch finds no CUDA device"))
     return torch.device("cpu")
