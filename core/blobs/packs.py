@@ -13,7 +13,7 @@ import os
 import struct
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from core.kernel.progress import Progress
 
 PACKS = "packs"
 PACK_BYTES = 1 << 26  # a pack is closed when it has so many
+_BUFFER = 1 << 18  # small chunks are written together
 _DEAD = 4  # a pack is written anew when one part in so many is dead
 _ENTRY, _FOOTER = struct.Struct("<32sI"), struct.Struct("<Q16s")
 _MAGIC = b"plimsoll-pack-1\n"
@@ -48,7 +49,7 @@ class PackWriter:
     def put(self, digest: str, data: bytes | memoryview) -> None:
         """Write one chunk."""
         if not self._index:
-            self._file = (self._folder / "new").open("wb")
+            self._file = (self._folder / "new").open("wb", buffering=_BUFFER)
         self._file.write(data)
         self._index.append(_ENTRY.pack(bytes.fromhex(digest.removeprefix(PREFIX)), len(data)))
         self._size += len(data)
@@ -77,9 +78,13 @@ class Packs:
         self._held: dict[str, list[tuple[bytes, Place]]] = {}
         self._where: dict[bytes, Place] = {}
 
+    def places(self) -> Mapping[bytes, Place]:
+        """Where each chunk lies, by its digest's bytes."""
+        return self._look()[1]
+
     def find(self, digest: str) -> Place | None:
         """Where a chunk lies, if a pack holds it."""
-        return self._look()[1].get(_raw(digest))
+        return self.places().get(_raw(digest))
 
     def read(self, digest: str) -> bytes:
         """The bytes of a chunk, not proven.
@@ -100,7 +105,7 @@ class Packs:
 
     def names(self) -> Iterator[str]:
         """All chunks."""
-        return (PREFIX + raw.hex() for raw in self._look()[1])
+        return (PREFIX + raw.hex() for raw in self.places())
 
     def adopt_all(self, folder: Path) -> None:
         """Take over the packs that a worker wrote and synced in ``folder``; there may be none."""

@@ -1,9 +1,6 @@
 """Files kept as they are: cut into chunks where their bytes say so, and recognised by their status when unchanged.
 
-A large file is cut by FastCDC (Xia et al., USENIX ATC 2016): a boundary hangs on the bytes just before it, so an
-insertion moves no boundary but the nearest. Chunks are blobs that lie in packs. The cut of a chunk depends on nothing
-before its start, so where the last snapshot's chunk is found again its end is known without cutting, and hashing is
-all that is left.
+Chunks are blobs that lie in packs (decision 0033); the manifest of a snapshot lists those of every file in order.
 """
 
 from __future__ import annotations
@@ -12,14 +9,13 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-
-import pyfastcdc
 
 from core.blobs.manifest import FileEntry, FilesManifest, files_at
 from core.blobs.packs import PACKS, PackWriter, sync_folder
 from core.blobs.store import BlobStore
+from core.data.cutting import cut_file
 from core.data.writing import whole_file
 from core.kernel.digests import digest_bytes, digest_file
 from core.kernel.errors import InputError, Problem, SystemFault
@@ -27,8 +23,6 @@ from core.kernel.progress import Progress
 from core.kernel.records import Record
 
 LISTING = "listing.json"
-_LEAST, _MOST = 1 << 18, 1 << 20
-_WINDOW = 1 << 21
 _RACY_NS = 2_000_000_000  # a file changed so shortly before it was seen may change again without a new time
 
 Status = tuple[int, int, int]
@@ -158,7 +152,9 @@ def _keep(file: Path, path: str, status: Status, writer: _Chunks, old: FileEntry
     digests, sizes = [], []
     try:
         with file.open("rb") as opened:
-            for digest, size in _cut_and_put(opened.fileno(), status[0], writer, old):
+            for digest, size, fresh in cut_file(opened.fileno(), status[0], old):
+                if fresh is not None:
+                    writer.put(digest, fresh)
                 digests.append(digest)
                 sizes.append(size)
             after = os.fstat(opened.fileno())
@@ -169,66 +165,6 @@ def _keep(file: Path, path: str, status: Status, writer: _Chunks, old: FileEntry
     return FileEntry(path=path, chunks=digests, sizes=sizes)
 
 
-def _cut_and_put(handle: int, total: int, writer: _Chunks, old: FileEntry | None) -> Iterator[tuple[str, int]]:
-    """Digest and size of each chunk. What is hashed is what is written: bytes are read once, into one buffer."""
-    expected = _Expected(old)
-    buffer = memoryview(bytearray(min(_WINDOW, total)))
-    start = end = place = 0
-    while place < total or start < end:
-        data, last = buffer[start:end], place >= total
-        size, digest = expected.found(data, last)
-        size = size or _first_cut(data[:_MOST])
-        if not digest and size == len(data) and not last:  # only the end of what was read cut it
-            buffer[: len(data)] = data
-            read = os.preadv(handle, [buffer[len(data) :]], place)
-            if not read:
-                return  # it became shorter, which its status will tell
-            start, end, place = 0, len(data) + read, place + read
-            continue
-        if not digest:
-            digest = digest_bytes(data[:size])
-            writer.put(digest, data[:size])
-        expected.saw(digest)
-        yield digest, size
-        start += size
-
-
-def _first_cut(data: memoryview) -> int:
-    return len(data) if len(data) <= _LEAST else int(next(iter(_CDC.cut_buf(data))).length)
-
-
-# Four times easier than usual to end a chunk, but only after its least size: most bytes are never looked at.
-_CDC = pyfastcdc.FastCDC(avg_size=_LEAST, min_size=_LEAST, max_size=_MOST, normalized_chunking=2)
-
-
-class _Expected:
-    """The old chunks of a file in order: while they are found again, the next one's end is known."""
-
-    def __init__(self, old: FileEntry | None) -> None:
-        self._digests = old.chunks if old else []
-        self._sizes = old.sizes if old else []
-        self._where = {digest: number for number, digest in enumerate(self._digests)}
-        self._next = 0
-
-    def found(self, data: memoryview, last: bool) -> tuple[int, str]:
-        """Size and digest of the expected chunk if ``data`` begins with it, else 0; all of ``data`` and no digest when
-        more must be read to tell. A file's last chunk is cut by its end, so it counts only where ``data`` ends too."""
-        if self._next >= len(self._digests):
-            return 0, ""
-        size = self._sizes[self._next]
-        final = self._next == len(self._digests) - 1
-        if len(data) < size <= _MOST and not last:
-            return len(data), ""  # read on
-        if size > len(data) or (final and not (last and size == len(data))):
-            return 0, ""
-        digest = digest_bytes(data[:size])
-        return (size, digest) if digest == self._digests[self._next] else (0, "")
-
-    def saw(self, digest: str) -> None:
-        """A chunk was cut: the one after its old place is expected next."""
-        self._next = self._where.get(digest, len(self._digests)) + 1
-
-
 class _Chunks:
     """Chunks that are not stored yet, in packs. What a killed run left there is removed: it may not be on the disk."""
 
@@ -236,6 +172,7 @@ class _Chunks:
         shutil.rmtree(folder, ignore_errors=True)
         self._folder, self._blobs = folder, blobs
         self._writer = PackWriter(folder)
+        self._stored: Callable[[str], bool] | None = None
         self._seen: set[str] = set()
         self.new_bytes = 0
 
@@ -243,7 +180,8 @@ class _Chunks:
         """Write a chunk unless it is there."""
         if digest not in self._seen:
             self._seen.add(digest)
-            if not self._blobs.has_chunk(digest):
+            self._stored = self._stored or self._blobs.chunk_test()  # reads all indexes: not for nothing
+            if not self._stored(digest):
                 self._writer.put(digest, data)
                 self.new_bytes += len(data)
 

@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.blobs.manifest import FilesManifest
@@ -181,20 +180,34 @@ def tables(root: Path, mebibytes: int) -> None:
     whole = (shelf.job / "table.parquet").stat().st_size
     print(f"table of {rows:,} rows, {whole >> 20} MiB: parts take {sizes[0] / whole:.2f} of one file")
     print(f"1 % of rows inserted, as parts: {100 * sizes[1] / sizes[0]:.2f} % new bytes (under 8)")
-    for name, cut in {
-        "chunks of 32 to 128 KiB": {"min_chunk_size": 32 << 10, "max_chunk_size": 128 << 10, "norm_level": 1},
-        "fixed pages": False,
+    pages = {"min_chunk_size": 32 << 10, "max_chunk_size": 128 << 10, "norm_level": 1}
+    for name, options in {
+        "pages of 32 to 128 KiB by content, one row group": {
+            "use_content_defined_chunking": pages,
+            "row_group_size": 2 * rows,
+        },
+        "the same pages, row groups of 1 Mi rows": {"use_content_defined_chunking": pages},
+        "fixed pages": {},
     }.items():
         shelf = Shelf(root / "shelf")
-        sizes = []
+        sizes, kept = [], None
         for version in (frame, changed):
-            arrow: pa.Table = version.to_arrow()
-            pq.write_table(arrow, root / "file.parquet", compression="zstd", use_content_defined_chunking=cut)
+            pq.write_table(version.to_arrow(), root / "file.parquet", compression="zstd", **options)
             before = shelf.stored()
-            shelf.keep(root / "file.parquet")
+            kept = shelf.keep(root / "file.parquet", kept)
             sizes.append(shelf.stored() - before)
         print(f"1 % of rows inserted, as a file of {name}: {100 * sizes[1] / sizes[0]:.2f} % new bytes", flush=True)
+        first_of(root / "file.parquet", root)
     shutil.rmtree(root / "shelf")
+
+
+def first_of(file: Path, root: Path) -> None:
+    """A first snapshot of a Parquet file: its many small chunks cost more than those of others."""
+    shelves = [Shelf(root / f"shelf{number}") for number in range(ROUNDS)]
+    ours, floor = side_by_side(lambda: shelves.pop().keep(file), lambda: store_whole(file, root / "copy"))
+    print(f"  first snapshot of it / hash and copy: {ours:.2f} against {floor:.2f} CPU s, ratio {ours / floor:.2f}")
+    for number in range(ROUNDS):
+        shutil.rmtree(root / f"shelf{number}")
 
 
 def small_files(root: Path, count: int) -> None:

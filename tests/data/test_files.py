@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -224,3 +225,22 @@ def test_a_person_goes_from_the_texts_and_small_tables_in_a_pack_and_all_else_st
     assert (back["a.txt"], back["b.txt"]) == (b"Dear (erased), welcome", files["b.txt"])
     assert back["c.bin"] == files["c.bin"]
     assert pl.read_parquet(tmp_path / "out" / "e.parquet").equals(people[1:])
+
+
+def test_one_per_cent_of_rows_inserted_into_a_parquet_file_with_pages_by_content(shelf: Shelf, tmp_path: Path) -> None:
+    rows = 1_000_000
+    rng = np.random.default_rng(3)
+    frame = pl.DataFrame(
+        {"at": np.arange(rows) * 60, "x": rng.normal(size=rows).round(3), "n": rng.integers(0, 9999, rows)}
+    )
+    more = frame[: rows // 100]
+    file = tmp_path / "table.parquet"
+    pages = {"min_chunk_size": 32 << 10, "max_chunk_size": 128 << 10, "norm_level": 1}
+    made = None
+    for version in (frame, pl.concat([frame[: rows // 2], more, frame[rows // 2 :]])):
+        table = version.to_arrow()
+        pq.write_table(table, file, compression="zstd", row_group_size=2 * rows, use_content_defined_chunking=pages)
+        made, result, _ = shelf.keep(file, before=made)
+    assert result.new_bytes < 0.08 * result.bytes
+    assert shelf.back(made, tmp_path / "out")["table.parquet"] == file.read_bytes()
+    assert shelf.keep(file)[0] == made
