@@ -259,7 +259,7 @@ def _candidate(name: str) -> list[Step]:
         }
         with planner.workspace.database.reading() as session:
             champion = champion_of(session, planner.project.project)
-            seeds = seeds_of(session, made["run"], f"test.{planner.project.evaluation.primary}")
+            seeds = seeds_of(session, made["run"], f"test.{planner.project.primary}")
         if seeds:
             params["seeds"] = seeds
         if champion is not None and champion.run != made["run"]:

@@ -92,7 +92,7 @@ def search_of(project: Project, name: str) -> Search:
 
 def goal_of(project: Project, search: Search) -> tuple[str, bool]:
     """The figure to improve, and whether lower is better."""
-    goal = search.goal or f"validate.{project.evaluation.primary}"
+    goal = search.goal or f"validate.{project.primary}"
     return goal, goal.rpartition(".")[2] in LOWER_IS_BETTER
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
+from core.evaluation.champion_records import ChampionComparison, verdict_of
 from core.evaluation.predictions import read_scores
-from core.evaluation.records import LOWER_IS_BETTER, ChampionComparison
 from core.measures.classification import both_classes
 from core.measures.intervals import mcnemar, paired_auc_test, paired_bootstrap
-from core.measures.records import PairedTest
 
 
 def compare_with_champion(
@@ -45,25 +43,12 @@ def compare_with_champion(
         **paired_bootstrap(y, ours, theirs, times=bootstrap),
         "accuracy": mcnemar(y, ours >= thresholds[0], theirs >= thresholds[1]),
     }
-    verdict = _verdict(tests[primary], primary)
+    verdict, reason = verdict_of(tests[primary], primary)
     return ChampionComparison(
         rows=both.height,
         rows_missing=missing,
         primary=primary,
         verdict=verdict,
-        reason=_reason(tests[primary], primary),
+        reason=reason,
         tests=tests,
-    )
-
-
-def _verdict(test: PairedTest, metric: str) -> Literal["better", "same", "worse"]:
-    """The side of zero on which the whole interval lies, in the metric's good direction."""
-    low, high = (-test.high, -test.low) if metric in LOWER_IS_BETTER else (test.low, test.high)
-    return "better" if low > 0 else "worse" if high < 0 else "same"
-
-
-def _reason(test: PairedTest, metric: str) -> str:
-    return (
-        f"{metric} {test.first:.4f} against {test.second:.4f}: difference {test.difference:+.4f} "
-        f"(95 % {test.low:+.4f} to {test.high:+.4f})."
     )

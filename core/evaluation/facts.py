@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.evaluation.champion_records import ChampionComparison
 from core.evaluation.error_records import InferenceCost, SeedSpread
 from core.evaluation.explain_records import Explanation
 from core.measures.records import Recalibration, SliceDiscovery
@@ -59,3 +60,13 @@ def recalibration_facts(found: list[Recalibration]) -> Facts:
         "recalibration.best_ece": best.ece,
         "recalibration.log_loss_gain": plain.log_loss - best.log_loss,
     }
+
+
+def champion_facts(found: ChampionComparison | None) -> Facts:
+    """Without a champion the verdict is ``none``: 'not worse' passes, 'better' does not."""
+    if found is None:
+        return {"champion.present": False, "champion.verdict": "none"}
+    facts: Facts = {"champion.present": True, "champion.verdict": found.verdict, "champion.rows": found.rows}
+    for name, test in found.tests.items():
+        facts |= {f"champion.{name}.{part}": getattr(test, part) for part in ("difference", "low", "high", "p_value")}
+    return facts

@@ -13,26 +13,33 @@ from core.evaluation import charts
 from core.evaluation.binary_document import binary_document
 from core.evaluation.document import Document
 from core.evaluation.records import EvaluationReport
+from core.evaluation.task_document import task_document
+from core.evaluation.task_report_records import TaskReport
 
 TEMPLATE = "evaluation.html.j2"
 
 
-def report_html(report: EvaluationReport, title: str, gates: Sequence[GateOutcome] = ()) -> str:
+AnyReport = EvaluationReport | TaskReport
+
+
+def report_html(report: AnyReport, title: str, gates: Sequence[GateOutcome] = ()) -> str:
     """The page as text. Light or dark follows the reader's system."""
     return document_html(document_of(report, title, gates))
 
 
-def read_report(body: dict[str, Any]) -> EvaluationReport:
+def read_report(body: dict[str, Any]) -> AnyReport:
     """A stored report of any kind of label.
 
     Raises:
         InputError: when it is none.
     """
-    return EvaluationReport.read(body)
+    return TaskReport.read(body) if "task" in body else EvaluationReport.read(body)
 
 
-def document_of(report: EvaluationReport, title: str, gates: Sequence[GateOutcome] = ()) -> Document:
+def document_of(report: AnyReport, title: str, gates: Sequence[GateOutcome] = ()) -> Document:
     """The document of a report of any kind of label."""
+    if isinstance(report, TaskReport):
+        return task_document(report, title, gates)
     return binary_document(report, title, gates)
 
 

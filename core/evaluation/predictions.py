@@ -19,19 +19,25 @@ def read_predictions(path: Path, features: list[str]) -> pl.DataFrame:
         InputError: for absent columns, repeated keys, or probabilities that are null or outside [0, 1].
         SystemFault: when the file cannot be read.
     """
-    frame = _typed(_read(path, [*NEEDED, *features]))
+    frame = _typed(read_columns(path, [*NEEDED, *features]))
     _refuse(frame, path.name)
     return frame
 
 
 def read_scores(path: Path) -> pl.DataFrame:
     """Only ``key`` text and ``probability`` float of a predictions file, one row a key; null scores left out."""
-    frame = _read(path, ["key", "probability"])
+    frame = read_columns(path, ["key", "probability"])
     typed = frame.select(pl.col("key").cast(pl.String), pl.col("probability").cast(pl.Float64).fill_nan(None))
     return typed.drop_nulls().unique("key", keep="first", maintain_order=True)
 
 
-def _read(path: Path, columns: list[str]) -> pl.DataFrame:
+def read_columns(path: Path, columns: list[str]) -> pl.DataFrame:
+    """The named columns of a predictions file.
+
+    Raises:
+        InputError: naming every column that is absent.
+        SystemFault: when the file cannot be read.
+    """
     try:
         scan = pl.scan_parquet(path)
         names = scan.collect_schema().names()

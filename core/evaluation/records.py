@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.evaluation.champion_records import ChampionComparison
 from core.evaluation.error_records import ErrorCluster, InferenceCost, SeedSpread
 from core.evaluation.explain_records import Explanation
-from core.evaluation.facts import Fact, inside_facts, recalibration_facts
+from core.evaluation.facts import Fact, champion_facts, inside_facts, recalibration_facts
 from core.kernel.records import Record
 from core.measures.records import (
     Calibration,
@@ -16,14 +17,10 @@ from core.measures.records import (
     Curves,
     Estimate,
     FairnessReport,
-    PairedTest,
     Recalibration,
     SliceDiscovery,
     SliceResult,
 )
-
-LOWER_IS_BETTER = frozenset({"brier", "log_loss", "expected_cost"})
-
 
 BAND = ("low", "high")
 
@@ -51,21 +48,6 @@ class ScoreHistogram(Record):
     edges: list[float]
     positives: list[int]
     negatives: list[int]
-
-
-class ChampionComparison(Record):
-    """Candidate minus champion on the rows that both scored, every metric paired.
-
-    The verdict rests on the primary metric alone: ``better`` or ``worse`` when its 95 % interval
-    excludes zero, otherwise ``same``; ``not comparable`` when fewer than half of the rows are shared.
-    """
-
-    rows: int
-    rows_missing: int
-    primary: str
-    verdict: Literal["better", "same", "worse", "not comparable"]
-    reason: str
-    tests: dict[str, PairedTest] = Field(default_factory=dict)
 
 
 class EvaluationReport(Record):
@@ -116,7 +98,7 @@ class EvaluationReport(Record):
         for part in ("ece", "mce", "brier", "reliability", "resolution", "uncertainty"):
             found[f"calibration.{part}"] = getattr(self.calibration, part)
         found["calibration.ece_debiased"] = self.calibration.ece_debiased
-        found |= self._slice_facts() | self._fairness_facts() | self._month_facts() | self._champion_facts()
+        found |= self._slice_facts() | self._fairness_facts() | self._month_facts() | champion_facts(self.champion)
         found |= recalibration_facts(self.recalibration) | inside_facts(
             self.discovered, self.explanation, self.inference, self.seeds
         )
@@ -175,18 +157,4 @@ class EvaluationReport(Record):
             found |= {"stability.worst_auc": min(areas), "stability.auc_range": max(areas) - min(areas)}
         if months:
             found["stability.worst_ece"] = max(month.ece for month in months)
-        return found
-
-    def _champion_facts(self) -> dict[str, Fact | None]:
-        """Without a champion the verdict is ``none``: 'not worse' passes, 'better' does not."""
-        if self.champion is None:
-            return {"champion.present": False, "champion.verdict": "none"}
-        found: dict[str, Fact | None] = {
-            "champion.present": True,
-            "champion.verdict": self.champion.verdict,
-            "champion.rows": self.champion.rows,
-        }
-        for name, test in self.champion.tests.items():
-            for part in ("difference", "low", "high", "p_value"):
-                found[f"champion.{name}.{part}"] = getattr(test, part)
         return found

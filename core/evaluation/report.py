@@ -75,7 +75,7 @@ def evaluate(
     if champion is not None:
         thresholds = (threshold, champion_threshold if champion_threshold is not None else threshold)
         against = compare_with_champion(
-            known, champion, primary=spec.primary, bootstrap=spec.bootstrap, thresholds=thresholds
+            known, champion, primary=spec.primary_for("binary"), bootstrap=spec.bootstrap, thresholds=thresholds
         )
     _tell(progress, 6, "Looking for weak slices and reasons" if packaged else "Summing up")
     inside = _inside(packaged, known, threshold, split, spec, progress)
@@ -87,7 +87,7 @@ def evaluate(
         base_rate=float(y.mean()),
         first_prediction=utc_text(known["prediction_time"].dt.min()),  # type: ignore[arg-type]
         last_prediction=utc_text(known["prediction_time"].dt.max()),  # type: ignore[arg-type]
-        primary=spec.primary,
+        primary=spec.primary_for("binary"),
         threshold=threshold,
         threshold_source=source,
         cost_false_positive=spec.cost_false_positive,

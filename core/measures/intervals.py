@@ -234,6 +234,36 @@ def paired_bootstrap(
     }
 
 
+def paired_means(
+    first: dict[str, Floats],
+    second: dict[str, Floats],
+    *,
+    roots: tuple[str, ...] = (),
+    times: int = 200,
+    seed: int = 7,
+    confidence: float = 0.95,
+) -> dict[str, PairedTest]:
+    """Paired differences of means of row figures (n,) by name, all on the same resampled rows.
+
+    The names in ``roots`` are square roots of their means, as the root mean squared error is.
+    """
+    names = list(first)
+    ours, theirs = (np.column_stack([rows[name] for name in names]) for rows in (first, second))
+
+    def means(weights: Weights, rows: Floats) -> Floats:
+        out: Floats = weights @ rows / weights.sum(axis=1, keepdims=True)
+        for i, name in enumerate(names):
+            if name in roots:
+                out[:, i] = np.sqrt(out[:, i])
+        return out
+
+    plain = np.ones((1, len(ours)))
+    a, b = means(plain, ours)[0].tolist(), means(plain, theirs)[0].tolist()
+    drawn = [means(w, ours) - means(w, theirs) for w in resample_weights(len(ours), times, seed)]
+    gaps = np.concatenate(drawn)
+    return {name: _paired(a[i], b[i], gaps[:, i], confidence) for i, name in enumerate(names)}
+
+
 def _paired(first: float, second: float, differences: Floats, confidence: float) -> PairedTest:
     low, high = percentiles(differences, confidence)
     tail = min(int((differences <= 0).sum()), int((differences >= 0).sum()))

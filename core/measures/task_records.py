@@ -57,3 +57,31 @@ class Residuals(Record):
     bins: list[ResidualBin]
     normal: list[tuple[float, float]]
     heteroscedasticity: float = Field(description="Rank correlation of the prediction with the size of the residual")
+
+
+class LossSlice(Record):
+    """Mean loss where ``features`` take ``values``, against all other rows; ``figure`` is what people read.
+
+    The loss is log loss for classes and squared error for numbers; the figure is accuracy or the mean
+    absolute error. ``difference`` fields are slice minus rest.
+    """
+
+    features: list[str]
+    values: list[str]
+    rows: int
+    share: float
+    adequate: bool
+    loss: float
+    low: float
+    high: float
+    difference: float | None
+    figure: float
+    figure_difference: float | None
+    p: float | None = None
+    q: float | None = None
+    significant: bool = False
+
+    @property
+    def name(self) -> str:
+        """``carrier=OO · origin=EWR``."""
+        return " · ".join(f"{feature}={value}" for feature, value in zip(self.features, self.values, strict=True))

@@ -343,10 +343,29 @@ class Training(Record):
     search: dict[Name, Search] = Field(default_factory=dict, description="Searches for `plimsoll tune`, by name")
 
 
+Primary = Literal[
+    "roc_auc", "average_precision", "brier", "log_loss", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1",
+    "rmse", "mae", "r2", "median_error", "mape", "pinball",
+]  # fmt: skip
+PRIMARIES: dict[Task, tuple[Primary, ...]] = {
+    "binary": ("roc_auc", "average_precision", "brier", "log_loss"),
+    "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "roc_auc", "brier"),
+    "regression": ("rmse", "mae", "r2", "median_error", "mape", "pinball"),
+}
+FALLING = frozenset({"brier", "log_loss", "rmse", "mae", "median_error", "mape", "pinball"})  # lower is better
+
+
+def primaries_of(task: str) -> tuple[str, ...]:
+    """The metrics that can decide for a label of a task, the usual one first; none for an unknown task."""
+    return next((names for name, names in PRIMARIES.items() if name == task), ())
+
+
 class Evaluation(Record):
     """How a model is judged."""
 
-    primary: Literal["roc_auc", "average_precision", "brier", "log_loss"] = "roc_auc"
+    primary: Primary | None = Field(
+        default=None, description="The metric that decides; by the label's task: roc_auc, log_loss or rmse if absent"
+    )
     threshold: float | None = Field(
         default=None, description="Decision threshold; chosen by cost on validation if absent"
     )
@@ -356,6 +375,10 @@ class Evaluation(Record):
     min_slice_rows: int = 200
     fairness_group: str | None = None
     bootstrap: int = 200
+
+    def primary_for(self, task: Task) -> str:
+        """The metric that decides for a label of this task; the task's usual one where another task's is named."""
+        return self.primary if self.primary in PRIMARIES[task] else PRIMARIES[task][0]
 
 
 class GateRule(Record):
@@ -442,3 +465,8 @@ class Project(Record):
     slos: dict[Name, Slo] = Field(default_factory=dict)
     drift: Drift = Field(default_factory=Drift)
     triggers: list[Trigger] = Field(default_factory=list)
+
+    @property
+    def primary(self) -> str:
+        """The metric that decides between candidates."""
+        return self.evaluation.primary_for(self.label.task)

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from core.kernel.errors import Problem
 from core.project.document import Document
 from core.project.explain import nearest
+from core.project.schema import primaries_of
 
 GROUP = "plimsoll.trainers"
 BUILT_IN = ("linear", "logistic", "boosting", "mlp", "sklearn", "script", "lightgbm")
@@ -38,8 +39,12 @@ def trainer_names(doc: Document) -> Iterator[Problem]:
 
 
 def task_shapes(doc: Document) -> Iterator[Problem]:
-    """What only a label of two values has is not asked of another task."""
+    """What only a label of two values has is not asked of another task, and the metric that decides is the task's."""
     task = doc.text("label", "task")
+    primary, known = doc.text("evaluation", "primary"), primaries_of(task or "binary")
+    if primary and known and primary not in known:
+        words = f"{primary} does not judge a label of task {task or 'binary'}"
+        yield doc.problem(("evaluation", "primary"), words, expected=", ".join(known))
     if task not in ("multiclass", "regression"):
         return
     if doc.mapping("labelling"):

@@ -21,6 +21,7 @@ from core.governance.stages import check_move
 from core.kernel.digests import canonical_json, digest_bytes, strict_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem
 from core.kernel.records import Record
+from core.project.schema import FALLING
 from core.store.tables import Decision, ModelVersion, Report, Run
 
 
@@ -116,8 +117,8 @@ def best_candidate(planner: Planner) -> str:
             if gate["severity"] == "block" and not gate["passed"]
         ]
         raise AnswerIsNo("Every candidate was stopped by a gate; none is registered", problems=problems)
-    metric = f"validate.{planner.project.evaluation.primary}"
-    sign = -1.0 if planner.project.evaluation.primary in ("brier", "log_loss") else 1.0
+    metric = f"validate.{planner.project.primary}"
+    sign = -1.0 if planner.project.primary in FALLING else 1.0
     return max(passed, key=lambda name: sign * float(planner.outputs[f"train:{name}"]["metrics"][metric]))
 
 

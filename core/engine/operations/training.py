@@ -132,6 +132,9 @@ def _keep_points(context: Context, outcome: JobOutcome, run: str) -> None:
     append_points(context.session, batch, points)
 
 
+PRIMARY_WORDS = {"roc_auc": "ROC-AUC", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "log_loss": "log loss"}
+
+
 @job_kind(
     "evaluation.evaluate",
     "evaluate.run",
@@ -142,9 +145,10 @@ def keep_evaluation(context: Context, outcome: JobOutcome) -> Done:
     """Keep an evaluation report, as data and as a page."""
     facts = outcome.value["facts"]
     html = context.workspace.blobs.put_file(outcome.folder / "report.html")
-    auc = facts.get("metrics.roc_auc.value")
-    low, high = facts.get("metrics.roc_auc.low"), facts.get("metrics.roc_auc.high")
-    summary = f"{outcome.params['name']}: ROC-AUC {auc:.4f} [{low:.4f}, {high:.4f}]"
+    primary = outcome.value["primary"]
+    value, low, high = (facts.get(f"metrics.{primary}.{part}") for part in ("value", "low", "high"))
+    between = f" [{low:.4f}, {high:.4f}]" if low is not None and high is not None else ""
+    summary = f"{outcome.params['name']}: {PRIMARY_WORDS.get(primary, primary)} {value:.4f}{between}"
     done = keep_report(context, outcome, "evaluation", None, summary, facts)
     result = {**done.result, "html": html, "threshold": outcome.value["threshold"]}
     return done.model_copy(update={"result": result})

@@ -10,7 +10,10 @@ from core.contract.release import Dossier, GateOutcome
 from core.contract.schema import Contract, GoldenRow
 from core.engine.work.training import read_contract
 from core.engine.workfolder import JobFolder
+from core.evaluation.html import AnyReport, read_report
 from core.evaluation.records import EvaluationReport
+from core.evaluation.task_report_records import TaskReport
+from core.governance.records import AuditFeature, CardFacts, CardGroup, CardSlice
 from core.kernel.digests import strict_json
 from core.kernel.envelope import Envelope
 from core.kernel.progress import Progress
@@ -31,7 +34,7 @@ def make_payload(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     progress.step(0, 3, "choosing golden rows")
     golden = _golden(contract, folder.input("model"), folder.input("training_set"))
     progress.step(1, 3, "writing the model card")
-    report = EvaluationReport.read(strict_json(folder.input("evaluation").read_bytes()))
+    report = read_report(strict_json(folder.input("evaluation").read_bytes()))
     card = render_card(card_facts(params, contract, report))
     progress.step(2, 3, "packing")
     manifest = build_payload(folder.out("payload"), folder.input("model"), contract, golden, card, params["provenance"])
@@ -55,14 +58,10 @@ def _golden(contract: Contract, model: Path, training_set: Path) -> list[GoldenR
     return golden_rows(contract, frame, matrix, outputs, GOLDEN_ROWS, seed=7)
 
 
-def card_facts(params: dict[str, Any], contract: Contract, report: EvaluationReport) -> Any:
+def card_facts(params: dict[str, Any], contract: Contract, report: AnyReport) -> CardFacts:
     """The facts of the model card, all from records."""
-    from core.governance.records import AuditFeature, CardFacts, CardGroup, CardSlice
-
-    worst = sorted(
-        (item for item in report.slices if item.adequate), key=lambda item: item.error_difference or 0.0, reverse=True
-    )
     split = params["split"]
+    of_task = _task_facts(report) if isinstance(report, TaskReport) else _binary_facts(report)
     return CardFacts(
         title=params["title"],
         model=params["name"],
@@ -79,8 +78,23 @@ def card_facts(params: dict[str, Any], contract: Contract, report: EvaluationRep
             for item in contract.features
         ],
         metrics=report.metrics,
-        threshold=report.threshold,
-        slices=[
+        gates=[GateOutcome.read(item) for item in params["gates"]],
+        warnings=report.notes,
+        personal=contract.personal,
+        **of_task,
+    )
+
+
+def _binary_facts(report: EvaluationReport) -> dict[str, Any]:
+    """Threshold, worst slices and groups of a binary label."""
+    worst = sorted(
+        (item for item in report.slices if item.adequate), key=lambda item: item.error_difference or 0.0, reverse=True
+    )
+    fields = ("group", "rows", "base_rate", "selection_rate", "tpr", "fpr")
+    groups = report.fairness.groups if report.fairness else []
+    return {
+        "threshold": report.threshold,
+        "slices": [
             CardSlice(
                 name=item.name,
                 rows=item.rows,
@@ -90,22 +104,21 @@ def card_facts(params: dict[str, Any], contract: Contract, report: EvaluationRep
             )
             for item in worst[:10]
         ],
-        fairness_feature=report.fairness.feature if report.fairness else "",
-        fairness=[
-            CardGroup(
-                group=item.group,
-                rows=item.rows,
-                base_rate=item.base_rate,
-                selection_rate=item.selection_rate,
-                tpr=item.tpr,
-                fpr=item.fpr,
-            )
-            for item in (report.fairness.groups if report.fairness else [])
-        ],
-        gates=[GateOutcome.read(item) for item in params["gates"]],
-        warnings=report.notes,
-        personal=contract.personal,
-    )
+        "fairness_feature": report.fairness.feature if report.fairness else "",
+        "fairness": [CardGroup(**{name: getattr(item, name) for name in fields}) for item in groups],
+    }
+
+
+def _task_facts(report: TaskReport) -> dict[str, Any]:
+    """The worst slices of several classes; the card has no words for a number's."""
+    if report.task == "regression":
+        return {}
+    worst = sorted((item for item in report.slices if item.adequate), key=lambda item: item.figure)
+    slices = [
+        CardSlice(name=item.name, rows=item.rows, error_rate=1 - item.figure, stands_out=item.significant)
+        for item in worst[:10]
+    ]
+    return {"slices": slices}
 
 
 def make_package(folder: JobFolder, progress: Progress) -> dict[str, Any]:

@@ -84,35 +84,39 @@ def evaluate_model(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     from core.evaluation.html import report_html
     from core.evaluation.inside import Packaged
     from core.evaluation.report import evaluate
+    from core.evaluation.task_report import evaluate_task
 
-    champion, champion_threshold = None, None
-    if folder.has("champion_onnx"):
-        from core.training.score import score
-
-        champion = folder.out("champion.parquet")
-        champion_contract = read_contract(folder.input("champion_contract"))
-        champion_threshold = champion_contract.threshold
-        score(folder.input("champion_onnx"), champion_contract, folder.input("training_set"), champion)
-    spec = Evaluation.read(folder.params["evaluation"])
-    packaged = Packaged(
-        folder.input("model").read_bytes(),
-        read_contract(folder.input("contract")),
-        pl.scan_parquet(folder.input("training_set")).filter(pl.col("split").is_in(["train", "test"])).collect(),
-    )
+    contract, spec = read_contract(folder.input("contract")), Evaluation.read(folder.params["evaluation"])
+    splits = pl.col("split").is_in(["train", "test"])
+    rows = pl.scan_parquet(folder.input("training_set")).filter(splits).collect()
     seeds = folder.params.get("seeds")
-    report = evaluate(
-        folder.input("predictions"),
-        spec,
-        split="test",
-        champion=champion,
-        champion_threshold=champion_threshold,
-        packaged=packaged,
-        seeds=SeedSpread.read(seeds) if seeds else None,
-        progress=progress,
-    )
+    champion, champion_threshold = _champion(folder)
+    shared: dict[str, Any] = {
+        "champion": champion,
+        "packaged": Packaged(folder.input("model").read_bytes(), contract, rows),
+        "seeds": SeedSpread.read(seeds) if seeds else None,
+        "progress": progress,
+    }
+    report: Any
+    if contract.task == "binary":
+        report = evaluate(folder.input("predictions"), spec, champion_threshold=champion_threshold, **shared)
+    else:
+        report = evaluate_task(folder.input("predictions"), spec, contract, **shared)
     folder.write_json("report.json", report)
     folder.out("report.html").write_text(report_html(report, folder.params["title"]), encoding="utf-8")
-    return {"facts": report.facts(), "threshold": report.threshold}
+    threshold = report.threshold if contract.task == "binary" else None
+    return {"facts": report.facts(), "threshold": threshold, "primary": report.primary}
+
+
+def _champion(folder: JobFolder) -> tuple[Path | None, float | None]:
+    """The champion's predictions on the same rows and its threshold, where there is a champion."""
+    if not folder.has("champion_onnx"):
+        return None, None
+    from core.training.score import score
+
+    out, contract = folder.out("champion.parquet"), read_contract(folder.input("champion_contract"))
+    score(folder.input("champion_onnx"), contract, folder.input("training_set"), out)
+    return out, contract.threshold
 
 
 def read_contract(path: Path) -> Contract:
