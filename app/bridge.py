@@ -32,6 +32,7 @@ class Client(Protocol):
     def change(self, name: str, request: dict[str, Any], *, passphrase: str | None = None) -> dict[str, Any]: ...
     def jobs(self) -> list[dict[str, Any]]: ...
     def cancel(self, job: str) -> None: ...
+    def pause_job(self, job: str, *, paused: bool) -> None: ...
     def changes_since(self, seq: int) -> int: ...
     def close(self) -> None: ...
 
@@ -149,6 +150,13 @@ class Bridge(QObject):
         client = self.client
         if client is not None:
             self._start(_Ticket(self, f"cancel {job}", lambda _answer: None, None), lambda: client.cancel(job))
+
+    def pause(self, job: str, paused: bool) -> None:
+        """Stop a running job where it stands, or let it go on."""
+        client = self.client
+        if client is not None:
+            ticket = _Ticket(self, f"pause {job}", lambda _answer: None, None)
+            self._start(ticket, lambda: client.pause_job(job, paused=paused))
 
     def close(self) -> None:
         """Stop polling, let running calls end, close the client."""

@@ -1,4 +1,4 @@
-"""Running and finished jobs, with progress and cancel."""
+"""Running and finished jobs, with progress, pause and cancel."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ class _JobRow(QWidget):
     def __init__(self, job: str) -> None:
         super().__init__()
         self.job = job
+        self.paused = False
         self.title = ElidedLabel("", "strong")
         self.badge = StateBadge()
+        self.pause: QPushButton = button("Pause", "quiet")
         self.stop: QPushButton = button("Cancel", "quiet")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.note = ElidedLabel("", "caption")
-        head = row(self.title, self.badge, self.stop)
+        head = row(self.title, self.badge, self.pause, self.stop)
         head.setStretch(0, 1)
         self.setLayout(column(head, self.bar, self.note, gap=4, margins=(0, 6, 0, 6)))
 
@@ -46,22 +48,26 @@ class _JobRow(QWidget):
         """The job's present state."""
         running, share = is_running(job), share_of(job)
         self.title.say(str(job.get("title") or job.get("kind") or self.job))
-        self.badge.show_state(job.get("state"))
+        self.paused = bool(job.get("paused"))
+        self.badge.show_state("paused" if self.paused and running else job.get("state"))
+        self.pause.setText("Resume" if self.paused else "Pause")
+        self.pause.setVisible(job.get("state") == "running")
         self.stop.setVisible(running)
         self.bar.setVisible(running)
         self.bar.setRange(0, 1000 if share is not None else 0)
         self.bar.setValue(round(1000 * (share or 0)))
-        metrics = job.get("metrics") or {}
-        points = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, int | float))
+        curves = job.get("metrics") or {}
+        points = "  ".join(f"{name} {curve[-1][1]:.4g}" for name, curve in curves.items() if curve)
         percent = f"{100 * share:.0f} %" if share is not None and running else ""
         self.note.say("   ".join(part for part in (percent, str(job.get("message") or ""), points) if part))
         self.setAccessibleName(f"{self.title.text()}: {job.get('state')} {percent} {self.note.text()}")
 
 
 class JobsPopup(QFrame):
-    """The list above the status bar; ``cancelled(job)``."""
+    """The list above the status bar; ``cancelled(job)`` and ``paused(job, whether)``."""
 
     cancelled = Signal(str)
+    paused = Signal(str, bool)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
@@ -90,6 +96,7 @@ class JobsPopup(QFrame):
         if job not in self._rows:
             made = _JobRow(job)
             made.stop.clicked.connect(self._stop)
+            made.pause.clicked.connect(self._pause)
             self._rows[job] = made
             self._list.addWidget(made)
         return self._rows[job]
@@ -99,6 +106,12 @@ class JobsPopup(QFrame):
         for made in self._rows.values():
             if made.stop is source:
                 self.cancelled.emit(made.job)
+
+    def _pause(self) -> None:
+        source = self.sender()
+        for made in self._rows.values():
+            if made.pause is source:
+                self.paused.emit(made.job, not made.paused)
 
     def open_above(self, anchor: QWidget) -> None:
         """Show above a widget, right edges aligned."""

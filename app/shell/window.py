@@ -78,6 +78,7 @@ class Window(QMainWindow):
         self.bridge.moved.connect(self._moved)
         self.bridge.ledger_at.connect(self.foot.show_ledger)
         self.jobs.cancelled.connect(self.bridge.cancel)
+        self.jobs.paused.connect(self.bridge.pause)
         self._shortcuts: list[QShortcut] = []
         for entry in COMMANDS:
             for keys in entry.keys:

@@ -27,7 +27,7 @@ JOBS = [
         "total": 250,
         "message": "iteration 162",
         "started_at": "2026-11-23T01:50:00Z",
-        "metrics": {"loss": 0.4213, "valid_auc": 0.7481},
+        "metrics": {"loss": [(1, 0.6), (2, 0.4213)], "valid_auc": [(2, 0.7481)]},
     },
     {
         "job": "job-0",
@@ -74,6 +74,7 @@ class FakeClient:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.changed: list[tuple[str, dict[str, Any]]] = []
         self.cancelled: list[str] = []
+        self.paused: list[tuple[str, bool]] = []
         self.threads: set[int] = set()
         self.seq = 1284
         self.closed = False
@@ -123,6 +124,9 @@ class FakeClient:
 
     def cancel(self, job: str) -> None:
         self.cancelled.append(job)
+
+    def pause_job(self, job: str, *, paused: bool) -> None:
+        self.paused.append((job, paused))
 
     def changes_since(self, seq: int) -> int:
         return self.seq

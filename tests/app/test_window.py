@@ -133,11 +133,14 @@ def test_no_attribute_hides_a_qt_method(window: Window) -> None:
         assert not hidden, (type(widget), hidden)
 
 
-def test_jobs_show_progress_and_cancel(window: Window, client: FakeClient, qtbot: QtBot) -> None:
+def test_jobs_show_progress_pause_and_cancel(window: Window, client: FakeClient, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: "Train boosting" in window.foot.jobs.text())
     window.run("jobs")
     shown = window.jobs._rows["job-1"]
     assert shown.bar.value() == 648
+    assert "loss 0.4213" in shown.note.text()
+    qtbot.mouseClick(shown.pause, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: client.paused == [("job-1", True)])
     qtbot.mouseClick(shown.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: client.cancelled == ["job-1"])
 
