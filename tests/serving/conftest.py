@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +31,7 @@ from core.contract.schema import Contract, GoldenRow
 from core.kernel.clock import utc_text
 from core.kernel.digests import canonical_json, digest_bytes, digest_json
 from core.kernel.envelope import key_id_of, sign_statement
+from core.serving.__main__ import main
 
 REPO = Path(__file__).resolve().parents[2]
 NOW = datetime.now(UTC)
@@ -282,18 +285,25 @@ class World:
         return out
 
     def command(self, *arguments: str, check: int | None = 0) -> dict[str, Any]:
-        """Run the target's command line; returns its JSON."""
+        """Run a verb of the target's command line in this process, whose imports are paid for; returns its JSON."""
+        said = io.StringIO()
+        with redirect_stdout(said):
+            code = main([*arguments, "--root", str(self.root)])
+        if check is not None:
+            assert code == check, said.getvalue()
+        return json.loads(said.getvalue())
+
+    def second_server(self) -> tuple[int, str]:
+        """Start a server where one runs; its exit status and what it says."""
         done = subprocess.run(
-            [sys.executable, "-m", "core.serving", *arguments, "--root", str(self.root)],
+            [sys.executable, "-m", "core.serving", "--root", str(self.root)],
             capture_output=True,
             text=True,
             cwd=REPO,
             timeout=60,
         )
-        if check is not None:
-            assert done.returncode == check, done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
-        return json.loads(done.stdout)
+        return done.returncode, done.stdout
 
 
 class RunningServer(SimpleNamespace):

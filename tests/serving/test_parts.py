@@ -113,7 +113,9 @@ def test_two_deployers_and_two_servers(world: Any, start: Any) -> None:
     with deploy_lock(layout, "ben", SystemClock()):
         pass
     start()
-    assert "already running" in str(world.command(check=2))
+    code, said = world.second_server()
+    assert code == 2
+    assert "already running" in said
 
 
 def test_decode_is_strict(kit: Any) -> None:

@@ -184,6 +184,7 @@ def test_swaps_under_load_without_dropping_a_request(server: Any, world: Any, ki
     threads = [threading.Thread(target=hammer) for _ in range(2)]
     for thread in threads:
         thread.start()
+    server.wait(lambda: len(seen) > 50)
     world.command("switch", "--release", "rel-0002", "--by", "test")
     server.wait(lambda: server.status()["release"] == "rel-0002")
     after = len(seen)
