@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.kernel.envelope import Envelope
 from core.kernel.records import Record
 
 SIGN_OFF_TYPE = "application/vnd.plimsoll.sign-off+json"
@@ -78,6 +79,9 @@ class Dossier(Record):
     changes: list[str]
     makers: list[str] = Field(
         default_factory=list, description="Persons who trained or prepared what is released: none of them may approve"
+    )
+    exceptions: list[Envelope] = Field(
+        default_factory=list, description="Signed exceptions that let gates stand which did not pass"
     )
 
 

@@ -167,18 +167,22 @@ def _signed(envelope: Envelope, root: TrustRoot) -> tuple[SignOff, TrustedKey]:
     named = envelope.signatures[0].key_id
     publics = {key.key_id: raw_public_key(key.public_key) for key in root.keys if key.key_id == named}
     verify_statement(envelope, SIGN_OFF_TYPE, publics)
-    key = _only_key(named, publics[named], root)
+    key = only_key(named, publics[named], root.keys)
     sign_off = SignOff.read(envelope.statement())
     if sign_off.key_id != key.key_id:
         raise InputError("The sign-off names another key than the one that signed it")
     return sign_off, key
 
 
-def _only_key(named: str, public: bytes, root: TrustRoot) -> TrustedKey:
-    """The trusted key of that id: one id for one public key, and one person holding it."""
+def only_key(named: str, public: bytes, keys: Sequence[TrustedKey]) -> TrustedKey:
+    """The trusted key of that id: one id for one public key, and one person holding it.
+
+    Raises:
+        InputError: when a key has a second id or a second holder.
+    """
     if named != key_id_of(public):
         raise InputError(f"{named} is a second id of the key {key_id_of(public)}")
-    holders = [key for key in root.keys if raw_public_key(key.public_key) == public]
+    holders = [key for key in keys if raw_public_key(key.public_key) == public]
     own = [key for key in holders if key.key_id == named]
     if any(not same_person(key.person, own[0].person) for key in holders):
         raise InputError(f"The key {named} is held by more than one person")

@@ -163,6 +163,7 @@ def project_params(project: Project) -> dict[str, Any]:
             "suites": {},
             "retention": {},
             "labelling": None,
+            "request": {},
             "training": project.training.model_copy(update={"candidates": {}, "search": {}}),
             "policy": project.policy.model_copy(update={"gates": []}),
             "targets": {},

@@ -59,14 +59,15 @@ def _problem(rule: GateRule, observed: Fact | None, facts: Mapping[str, Fact]) -
     if observed is None:
         near = _nearest(rule.fact, facts)
         return f"The fact {rule.fact!r} is not recorded" + (f"; did you mean {near!r}?" if near else ".")
-    if _kind(observed) != _kind(rule.value):
-        return f"The fact is {_kind(observed)} but the rule expects {_kind(rule.value)}."
-    if _kind(observed) != "a number":
-        return f"{rule.op} does not order {_kind(observed)}." if rule.op in ORDERED else ""
+    if kind_of(observed) != kind_of(rule.value):
+        return f"The fact is {kind_of(observed)} but the rule expects {kind_of(rule.value)}."
+    if kind_of(observed) != "a number":
+        return f"{rule.op} does not order {kind_of(observed)}." if rule.op in ORDERED else ""
     return "" if isfinite(float(observed)) and isfinite(float(rule.value)) else "The number is not finite."
 
 
-def _kind(value: Fact) -> str:
+def kind_of(value: Fact) -> str:
+    """What a fact is, in words."""
     if isinstance(value, bool):
         return "true or false"
     return "text" if isinstance(value, str) else "a number"

@@ -10,6 +10,7 @@ from core.contract.release import Dossier, Evidence, GateOutcome
 from core.governance.policy import policy_digest
 from core.governance.records import Parameter, PreviousRelease, ReleaseFacts
 from core.kernel.clock import utc_text
+from core.kernel.envelope import Envelope
 from core.kernel.errors import Problem, Refused
 from core.project.schema import Policy
 
@@ -31,16 +32,21 @@ def build_dossier(
     policy: Policy,
     makers: Sequence[str] = (),
     previous: PreviousRelease | None = None,
+    exceptions: Mapping[str, Envelope] | None = None,
+    demands_less: Sequence[str] = (),
 ) -> Dossier:
     """The dossier of a release.
 
-    ``makers`` are the persons who trained or prepared it; with the author they may not approve.
+    ``makers`` are the persons who trained or prepared it; with the author they may not approve. ``exceptions`` are
+    the signed ones, by rule, that let failed gates stand now; ``demands_less`` says in what the policy is weaker
+    than that of the release before.
 
     Raises:
         Refused: when a blocking gate failed, a gate of the policy was not decided, or nothing
             supports the release: all reasons at once.
     """
-    problems = _refusals(policy, gates, evidence)
+    exceptions = exceptions or {}
+    problems = _refusals(policy, gates, evidence, exceptions)
     if problems:
         raise Refused(f"{facts.model} version {facts.version} cannot be proposed", where=release, problems=problems)
     digest = policy_digest(policy)
@@ -64,12 +70,18 @@ def build_dossier(
         approvals_needed=policy.approvals,
         approver_roles=policy.approver_roles,
         previous=previous.release if previous else None,
-        changes=changes_since(previous, facts.model_copy(update={"policy_digest": digest})),
+        changes=[
+            *changes_since(previous, facts.model_copy(update={"policy_digest": digest})),
+            *(f"The policy demands less than before: {line}" for line in demands_less),
+        ],
         makers=sorted(set(makers)),
+        exceptions=[exceptions[rule] for rule in sorted(exceptions)],
     )
 
 
-def _refusals(policy: Policy, gates: Sequence[GateOutcome], evidence: Sequence[Evidence]) -> list[Problem]:
+def _refusals(
+    policy: Policy, gates: Sequence[GateOutcome], evidence: Sequence[Evidence], exceptions: Mapping[str, Envelope]
+) -> list[Problem]:
     decided = {gate.rule: gate for gate in gates}
     found = [
         Problem(f"The gate {rule.id} was not decided", remedy="Run the gates on this version.")
@@ -79,7 +91,7 @@ def _refusals(policy: Policy, gates: Sequence[GateOutcome], evidence: Sequence[E
     found += [
         Problem(f"The gate {gate.rule} blocks it: {gate.fact} is {gate.observed}", expected=gate.expected)
         for gate in gates
-        if gate.severity == "block" and not gate.passed
+        if gate.severity == "block" and not gate.passed and gate.rule not in exceptions
     ]
     if not evidence:
         found.append(Problem("No evidence supports it", remedy="Evaluate the version first."))

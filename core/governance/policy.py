@@ -6,7 +6,7 @@ from core.governance.records import PolicyChange
 from core.kernel.digests import digest_json
 from core.kernel.durations import parse_duration
 from core.kernel.errors import Refused
-from core.project.schema import GateRule, Policy
+from core.project.schema import GateRule, Policy, RequiredEvidence
 
 
 def policy_digest(policy: Policy) -> str:
@@ -20,6 +20,11 @@ def compare_policies(old: Policy, new: Policy) -> PolicyChange:
     weaker: list[str] = []
     _approvals(old, new, lines, weaker)
     _gates(old, new, lines, weaker)
+    _evidence(old, new, lines, weaker)
+    if parse_duration(old.longest_exception) != parse_duration(new.longest_exception):
+        lines.append(f"Exceptions may hold for {new.longest_exception} instead of {old.longest_exception}")
+        if parse_duration(new.longest_exception) > parse_duration(old.longest_exception):
+            weaker.append(lines[-1])
     if parse_duration(old.sign_off_valid) != parse_duration(new.sign_off_valid):
         text = f"Sign-offs hold for {new.sign_off_valid} instead of {old.sign_off_valid}"
         lines.append(text)
@@ -72,17 +77,38 @@ def _gates(old: Policy, new: Policy, lines: list[str], weaker: list[str]) -> Non
                 weaker.append(lines[-1])
 
 
-def _demand(rule: GateRule) -> tuple[str, str, float | str | bool, str]:
-    return rule.fact, rule.op, rule.value, rule.severity
+def _evidence(old: Policy, new: Policy, lines: list[str], weaker: list[str]) -> None:
+    before, after = {item.kind: item for item in old.evidence}, {item.kind: item for item in new.evidence}
+    for kind in sorted({*before, *after}):
+        was, now = before.get(kind), after.get(kind)
+        if was == now:
+            continue
+        lines.append(f"Evidence {kind}: {_wanted(now)} instead of {_wanted(was)}")
+        if was is not None and (now is None or _asks_less(was, now)):
+            weaker.append(lines[-1])
+
+
+def _wanted(item: RequiredEvidence | None) -> str:
+    return "not asked for" if item is None else f"within {item.within or 'any age'} ({item.severity})"
+
+
+def _asks_less(was: RequiredEvidence, now: RequiredEvidence) -> bool:
+    ages = [parse_duration(item.within) if item.within else float("inf") for item in (was, now)]
+    return ages[1] > ages[0] or (was.severity, now.severity) == ("block", "warn")
+
+
+def _demand(rule: GateRule) -> tuple[str, str, float | str | bool, str, bool]:
+    return rule.fact, rule.op, rule.value, rule.severity, rule.waivable
 
 
 def _rule(rule: GateRule) -> str:
-    return f"{rule.fact} {rule.op} {rule.value} ({rule.severity})"
+    fixed = "" if rule.waivable else ", no exceptions"
+    return f"{rule.fact} {rule.op} {rule.value} ({rule.severity}{fixed})"
 
 
 def _is_weaker(old: GateRule, new: GateRule) -> bool:
     """Not provably as strict: only a stricter bound on the same fact, or a block, is safe."""
-    if old.severity == "block" and new.severity == "warn":
+    if (old.severity == "block" and new.severity == "warn") or (new.waivable and not old.waivable):
         return True
     same = (old.fact, old.op) == (new.fact, new.op)
     if same and old.value == new.value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -30,15 +30,19 @@ def make_sign_off(
     *,
     last_ledger_time: datetime | None = None,
     evidence_opened: Sequence[str] = (),
+    exempt: Collection[str] = (),
 ) -> Envelope:
     """Sign a dossier: release, content digest, environment, policy, meaning, name and time in one statement.
 
-    ``last_ledger_time`` is when the ledger was last written: a clock that stands before it is wrong.
+    ``last_ledger_time`` is when the ledger was last written: a clock that stands before it is wrong. ``exempt``
+    are gates whose exceptions stand now.
 
     Raises:
         Refused: with every reason at once.
     """
-    problems = sign_off_problems(dossier, meaning, comment, signer, now, valid_for, last_ledger_time=last_ledger_time)
+    problems = sign_off_problems(
+        dossier, meaning, comment, signer, now, valid_for, last_ledger_time=last_ledger_time, exempt=exempt
+    )
     if problems:
         raise Refused(
             f"{signer.name} cannot {meaning} release {dossier.release}", where=dossier.release, problems=problems
@@ -71,6 +75,7 @@ def sign_off_problems(
     valid_for: timedelta,
     *,
     last_ledger_time: datetime | None = None,
+    exempt: Collection[str] = (),
 ) -> list[Problem]:
     """Why this person cannot sign this now; empty when they can. The window asks it to explain its buttons."""
     found = _person_problems(dossier, signer)
@@ -80,7 +85,7 @@ def sign_off_problems(
         found += [
             Problem(f"The gate {gate.rule} blocks it: {gate.fact} is {gate.observed}", expected=gate.expected)
             for gate in dossier.gates
-            if gate.severity == "block" and not gate.passed
+            if gate.severity == "block" and not gate.passed and gate.rule not in exempt
         ]
     if valid_for <= timedelta(0):
         found.append(Problem("The sign-off would be expired when it is given", remedy="Correct the policy."))

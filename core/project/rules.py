@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -11,27 +10,9 @@ from apscheduler.triggers.cron import CronTrigger
 from core.kernel.errors import Problem
 from core.project.document import Document
 from core.project.explain import nearest
+from core.project.fact_names import FACTS, FAMILIES, NUMBER, TEXT, TRUTH, FactName, is_known, nearest_fact
+from core.project.yaml_text import Path_
 
-# What evaluation, validation, the leak report and the export to ONNX record, by the first part of the
-# name, each with an example. A gate never passes on a fact that is not there, so it is said early.
-FACT_FAMILIES = {
-    "metrics": "metrics.roc_auc.low",
-    "confusion": "confusion.fp",
-    "calibration": "calibration.ece",
-    "slices": "slices.worst_auc",
-    "fairness": "fairness.selection_rate_ratio",
-    "stability": "stability.worst_auc",
-    "seeds": "seeds.range",
-    "recalibration": "recalibration.best_ece",
-    "explanation": "explanation.top_share",
-    "residuals": "residuals.skew",
-    "champion": "champion.verdict",
-    "validation": "validation.passed",
-    "leakage": "leakage.passed",
-    "onnx": "onnx.parity_max",
-    "inference": "inference.p50_us",
-}
-WHOLE_FACTS = ("rows", "positives", "base_rate", "unlabelled_share", "threshold")
 TARGET_SCHEMES = ("ssh", "https", "http", "file")
 Problems = Iterator[Problem]
 
@@ -68,25 +49,55 @@ def gates(doc: Document) -> Problems:
         if name and name in seen:
             yield doc.problem((*path, "id"), f"The gate {name!r} is there twice", remedy=f"First on line {seen[name]}")
         seen.setdefault(name, doc.line(path))
-        if fact and (expected := _fact_expected(fact)):
-            hint = nearest(fact.split(".")[0], [*FACT_FAMILIES, *WHOLE_FACTS])
-            what = f"{fact!r} is not a fact that is recorded"
-            yield doc.problem((*path, "fact"), what, expected, hint if not fact.startswith("metrics.") else "")
         value = doc.at(*path, "value")
+        if fact and not is_known(fact, doc.text("label", "task") or "binary"):
+            yield _unknown_fact(doc, path, fact)
+        elif fact in FACTS and value is not None:
+            yield from _other_kind(doc, path, FACTS[fact])
+        if fact:
+            yield from _never_recorded(doc, path, fact)
         if doc.text(*path, "op") in ("<", "<=", ">", ">=") and value is not None and doc.number(*path, "value") is None:
             yield doc.problem((*path, "value"), f"{value!r} cannot be compared by size", "a number", "Or use == or !=")
+    kinds = [doc.text("policy", "evidence", index, "kind") for index in range(len(doc.items("policy", "evidence")))]
+    for index, kind in enumerate(kinds):
+        if kind and kind in kinds[:index]:
+            yield doc.problem(("policy", "evidence", index, "kind"), f"Evidence {kind!r} is asked for twice")
     if doc.mapping("policy") and doc.at("policy", "approver_roles") == []:
         yield doc.problem(("policy", "approver_roles"), "Nobody may approve", "at least one role")
 
 
-def _fact_expected(fact: str) -> str:
-    """What a gate's fact should look like; empty when it looks like one that is recorded."""
-    family, _, rest = fact.partition(".")
-    if family == "metrics" and not re.search(r".\.(value|low|high)$", rest):
-        return "metrics.NAME.value, .low or .high"
-    if fact in WHOLE_FACTS or (family in FACT_FAMILIES and rest):
-        return ""
-    return f"a dotted path such as {FACT_FAMILIES.get(family, 'metrics.roc_auc.low')}"
+def _unknown_fact(doc: Document, path: Path_, fact: str) -> Problem:
+    """The nearest fact by name; for another family the nearest family."""
+    near = nearest_fact(fact)
+    expected = (
+        "metrics.NAME.value, .low or .high" if fact.startswith("metrics.") else "a fact of `plimsoll policy facts`"
+    )
+    hint = f"Did you mean {near!r}?" if near else nearest(fact.split(".")[0], FAMILIES)
+    return doc.problem((*path, "fact"), f"{fact!r} is not a fact that is recorded", expected, hint)
+
+
+def _other_kind(doc: Document, path: Path_, fact: FactName) -> Problems:
+    """A value that cannot be compared with what the fact is."""
+    value = doc.at(*path, "value")
+    kind = TRUTH if isinstance(value, bool) else TEXT if isinstance(value, str) else NUMBER
+    ordered = doc.text(*path, "op") in ("<", "<=", ">", ">=")
+    if kind != fact.kind and not (ordered and kind != NUMBER):  # that one is said for any fact
+        yield doc.problem((*path, "value"), f"{fact.name} is {fact.kind}, and this is {kind}", fact.kind)
+    elif ordered and fact.kind != NUMBER:
+        yield doc.problem((*path, "op"), f"{fact.name} is {fact.kind}, which has no order", "== or !=")
+
+
+def _never_recorded(doc: Document, path: Path_, fact: str) -> Problems:
+    """A fact that this project gives no cause to record: its gate would stop every model."""
+    needs = (
+        ("fairness.", doc.at("evaluation", "fairness_group"), "evaluation.fairness_group"),
+        ("features.", doc.mapping("features", "views"), "features.views"),
+        ("inference.cost_per_million", doc.at("policy", "cost_per_cpu_hour") is not None, "policy.cost_per_cpu_hour"),
+    )
+    for start, there, section in needs:
+        if fact.startswith(start) and not there:
+            what = f"{fact} is never recorded here: the project has no {section}"
+            yield doc.problem((*path, "fact"), what, remedy=f"State {section}, or take the gate out.")
 
 
 def targets(doc: Document) -> Problems:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from core.contract.compatibility import RequestField
 from core.contract.schema import Check
 from core.contract.tasks import Task
 from core.kernel.digests import digest_json
@@ -390,6 +391,16 @@ class GateRule(Record):
     value: float | str | bool
     severity: Literal["block", "warn"] = "block"
     why: str = ""
+    waivable: bool = Field(default=True, description="Whether an exception may be asked for")
+
+
+class RequiredEvidence(Record):
+    """A report that must exist about a release, judged when it is proposed and again when it leaves."""
+
+    kind: Literal["evaluation", "leakage", "validation", "parity", "freshness"]
+    within: Duration | None = Field(default=None, description="How old it may be; any age if absent")
+    severity: Literal["block", "warn"] = "block"
+    why: str = ""
 
 
 class Policy(Record):
@@ -401,6 +412,15 @@ class Policy(Record):
     approvals: int = Field(default=2, ge=1, description="Distinct reviewers who must approve")
     approver_roles: list[str] = Field(default=["reviewer"])
     sign_off_valid: Duration = "30d"
+    evidence: list[RequiredEvidence] = Field(
+        default_factory=list, description="Reports that must exist about a release, and how old they may be"
+    )
+    longest_exception: Duration = Field(
+        default="30d", description="How long an exception from a gate may hold; 0d allows none"
+    )
+    cost_per_cpu_hour: float | None = Field(
+        default=None, ge=0, description="Cost of an hour of one core, in any unit: makes inference.cost_per_million"
+    )
 
 
 class Target(Record):
@@ -453,6 +473,10 @@ class Project(Record):
     )
     suites: dict[Name, Suite] = Field(default_factory=dict)
     events: Events
+    request: dict[str, RequestField] = Field(
+        default_factory=dict,
+        description="Fields that callers were promised to send; without it a model is held to the one in production",
+    )
     label: Label
     labelling: Labelling | None = None
     features: Features

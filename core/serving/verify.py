@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.contract.exceptions import blocking
 from core.contract.release import Dossier, PayloadManifest, TrustRoot, VerifiedRelease
 from core.contract.signoffs import add_up, judge_sign_offs
 from core.kernel.digests import digest_json, strict_json
@@ -51,6 +52,7 @@ def verify_release(
         return _verdict(release, "", [], [*problems, Problem(f"{error.headline}: {error.detail}", where=folder.name)])
     problems += _binding(manifest_json, payload, digest, dossier, folder)
     problems += _dossier_problems(dossier, trust, environment)
+    problems += blocking(dossier, trust, as_of or now).values()
     approved_by, found = _sign_off_problems(folder / "signatures", dossier, trust, as_of or now)
     verdict = _verdict(release, dossier.payload, approved_by, problems + found)
     return verdict.model_copy(update={"dossier": digest})

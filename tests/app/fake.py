@@ -54,6 +54,41 @@ def answers() -> dict[str, Any]:
     return {name: framed(answer) for name, answer in json.loads(recorded()).items()}
 
 
+def exceptions() -> pl.DataFrame:
+    """Two exceptions from gates: one that stands and one that waits for a signature."""
+    base = {
+        "model": "flights",
+        "run": "run-7c2k4m9q1x",
+        "environment": "production",
+        "requested_by": "ada",
+        "requested_at": datetime(2026, 11, 24, 9, 30, tzinfo=UTC),
+        "expires_at": datetime(2026, 12, 1, 9, 30, tzinfo=UTC),
+        "why": "",
+    }
+    made = {
+        "exception": "exc-5vq81kz0rt",
+        "state": "granted",
+        "stands": True,
+        "rule": "weakest_slice",
+        "observed": "slices.worst_auc is 0.561, not >= 0.57",
+        "reason": "The morning slice is served by rule until the winter timetable is in the data",
+        "signed_by": "Grace (demo reviewer)",
+        "comment": "Looked at the slice; the rule covers it",
+    }
+    asked = {
+        **made,
+        "exception": "exc-m20xj7w4hd",
+        "state": "requested",
+        "stands": False,
+        "rule": "calibrated",
+        "observed": "calibration.ece is 0.054, not <= 0.05",
+        "reason": "Two days over the holiday",
+        "signed_by": "",
+        "comment": "",
+    }
+    return pl.DataFrame([{**base, **made}, {**base, **asked}])
+
+
 def framed(answer: Any) -> Any:
     """A frame from its rows and types; everything else as it is."""
     if not (isinstance(answer, dict) and set(answer) == {"frame", "types"}):
@@ -101,6 +136,8 @@ class FakeClient:
         """The recorded answer, fitted to what was asked."""
         if name == "snapshot_rows":
             return rows_of(params["offset"], params["limit"])
+        if name == "exceptions":
+            return exceptions()
         answer = self.answers[name]
         if name == "release":
             return answer[params["id"]]

@@ -8,9 +8,9 @@ MOST = 500
 
 
 class GovernanceModel(PageModel):
-    """The ledger, its verification, and the people."""
+    """The ledger, its verification, the people, and exceptions from gates."""
 
-    questions = ("ledger", "ledger_verify", "users")
+    questions = ("ledger", "ledger_verify", "users", "exceptions")
 
     def ledger(self, where: str, then: Then) -> None:
         """The newest entries, or those that hold a text."""
@@ -23,3 +23,7 @@ class GovernanceModel(PageModel):
     def users(self, then: Then) -> None:
         """People, roles and keys."""
         self.ask("users", then)
+
+    def exceptions(self, then: Then) -> None:
+        """Exceptions from gates, the newest first."""
+        self.ask("exceptions", then)

@@ -1,10 +1,11 @@
-"""The ledger with its proof, and the people with their roles and keys."""
+"""The ledger with its proof, the people with their roles and keys, and exceptions from the policy's gates."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import polars as pl
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QTabWidget, QVBoxLayout, QWidget
 
 from app.bridge import Bridge
@@ -51,10 +52,34 @@ PEOPLE = [
     Column("key", "Signing key", kind="mono"),
     Column("created_at", "Since (UTC)", fmt.when, "time"),
 ]
+EXCEPTIONS = [
+    Column("state", "State", kind="badge"),
+    Column("rule", "Gate"),
+    Column("model", "Model"),
+    Column("environment", "Environment"),
+    Column("requested_by", "Asked for by"),
+    Column("signed_by", "Signed by"),
+    Column("expires_at", "Until (UTC)", fmt.when, "time"),
+]
+ABOUT = {
+    "exception": "Exception",
+    "state": "State",
+    "rule": "Gate",
+    "observed": "Observed",
+    "run": "Run",
+    "environment": "Environment",
+    "reason": "Reason",
+    "requested_by": "Asked for by",
+    "requested_at": "Asked for (UTC)",
+    "signed_by": "Signed by",
+    "comment": "Comment",
+    "expires_at": "Until (UTC)",
+    "why": "Does not count",
+}
 
 
 class View(Page):
-    """The ledger and its people."""
+    """The ledger, its people, and what the policy's gates were told to let stand."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
@@ -86,12 +111,30 @@ class View(Page):
         self.tabs = QTabWidget()
         self.tabs.addTab(ledger, "Ledger")
         self.tabs.addTab(self.people, "People")
+        self.tabs.addTab(self._exceptions_tab(), "Exceptions")
         self.build(Card().add(self.tabs), EmptyState("The ledger is empty", "Every change writes an entry here."))
+
+    def _exceptions_tab(self) -> QWidget:
+        self.exceptions = Table("Exceptions from gates")
+        self.exceptions.chosen.connect(self._show_exception)
+        self.exception = KeyValueGrid()
+        self.none_asked = Label("Nobody has asked for an exception from a gate.", "muted")
+        self.none_asked.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        detail = Card("Exception").add(self.exception)
+        detail.body.addStretch(1)
+        self.asked = self.split(self.exceptions, detail, sizes=(3, 1))
+        tab = QWidget()
+        box = QVBoxLayout(tab)
+        box.setContentsMargins(0, 12, 0, 0)
+        box.addWidget(self.asked, 1)
+        box.addWidget(self.none_asked, 1)
+        return tab
 
     def load(self) -> None:
         self.states.loading()
         self.model.ledger(self.search.text().strip(), self._show)
         self.model.users(self._show_people)
+        self.model.exceptions(self._show_exceptions)
 
     def open_item(self, item: str) -> None:
         self.search.setText(item)
@@ -124,6 +167,24 @@ class View(Page):
     def _show_people(self, frame: pl.DataFrame) -> None:
         self.people.show_frame(frame, [c for c in PEOPLE if c.name in frame.columns], key="user")
         self.tabs.setTabText(1, f"People ({frame.height})")
+
+    def _show_exceptions(self, frame: pl.DataFrame) -> None:
+        there = not frame.is_empty()
+        self.asked.setVisible(there)
+        self.none_asked.setVisible(not there)
+        standing = frame.filter(pl.col("state").is_in(["requested", "granted"])).height if there else 0
+        self.tabs.setTabText(2, f"Exceptions ({standing} open)" if standing else "Exceptions")
+        if there:
+            self.exceptions.show_frame(frame, [c for c in EXCEPTIONS if c.name in frame.columns], key="exception")
+            self.exceptions.choose_first()
+
+    def _show_exception(self, row: dict[str, Any]) -> None:
+        times = ("requested_at", "expires_at")
+        self.exception.show_pairs(
+            (title, fmt.when(row[name]) if name in times else fmt.anything(row[name]))
+            for name, title in ABOUT.items()
+            if row.get(name)
+        )
 
     def _verify(self) -> None:
         self.verify.setEnabled(False)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli import output
+from core.cli import output, policy_commands
 from core.cli.commands import tokens
 from core.cli.session import Options, client, passphrase_of, prompt
 from core.cli.walk import listing, noun, write_whole
@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     policy.command("show")(show_policy)
     policy.command("diff")(diff_policies)
     policy.command("test")(test_policy)
+    policy_commands.add(policy)
 
 
 def show_lineage(
@@ -231,7 +232,7 @@ def test_policy(context: typer.Context, file: Annotated[Path, typer.Argument(met
     if options.as_json:
         options.printer.value(found)
     else:
-        names = ("run", "name", "verdict", "not_passed")
+        names = ("run", "name", "releases", "was", "verdict", "not_passed")
         output.rows(names, [[item[name] for name in names] for item in found], f"Runs under {file}")
     if any(item["verdict"] == "blocked" for item in found):
         raise typer.Exit(1)

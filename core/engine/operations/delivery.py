@@ -12,10 +12,11 @@ from core.contract.release import TRUST_ROOT_TYPE, TrustRoot
 from core.delivery.records import TargetSpec
 from core.engine.context import Context, Done, state_of
 from core.engine.erasure_places import queue_reach
+from core.engine.exceptions import trusted_keys
 from core.engine.find import find
 from core.engine.jobs import submit
 from core.engine.operations.models import champion_of, move_stage
-from core.engine.operations.releases import project_of, read_dossier, require_approved, trusted_keys
+from core.engine.operations.releases import project_of, read_dossier, require_approved
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.governance.records import StageFacts
 from core.kernel.clock import utc_text
@@ -74,7 +75,7 @@ def start_deploy(context: Context, request: Deploy) -> Done:
     """Queue a deployment. The sign-offs are counted again here, and once more on the target."""
     session = context.session
     release = find(session, Release, request.release)
-    require_approved(session, release)
+    require_approved(session, release, context.now)
     target = target_row(session, request.target)
     spec = TargetSpec.read(target.spec)
     if spec.environment != release.environment:

@@ -9,8 +9,9 @@ from sqlmodel import Session, col, select
 
 from core.contract.release import GateOutcome
 from core.engine.context import Context, Done, state_of
+from core.engine.exceptions import about_run, exempt
 from core.engine.find import find
-from core.engine.online_facts import online_facts
+from core.engine.gate_facts import gathered, priced, surrounding
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.engine.steps import Planner
 from core.evaluation.gates import apply_gates, blocked
@@ -21,7 +22,7 @@ from core.governance.stages import check_move
 from core.kernel.digests import canonical_json, digest_bytes, strict_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem
 from core.kernel.records import Record
-from core.project.schema import FALLING
+from core.project.schema import FALLING, Project
 from core.store.tables import Decision, ModelVersion, Report, Run
 
 
@@ -37,12 +38,13 @@ def gate_candidate(context: Context, planner: Planner, name: str) -> Done:
     policy = planner.project.policy
     evaluation = planner.outputs[f"evaluate:{name}"]
     run = planner.outputs[f"train:{name}"]
-    facts = {**evaluation["facts"], **_other_facts(context.session, context.now, planner, run)}
+    facts = facts_for(context, planner, name)
     outcomes = apply_gates(policy, facts)
-    stops = blocked(outcomes)
-    before = _same_gates(context.session, run["run"], outcomes)
+    exempt = exempt_anywhere(context.session, planner.project, run["run"], outcomes, context.now)
+    stops = blocked([outcome for outcome in outcomes if outcome.rule not in exempt])
+    before = _same_gates(context.session, run["run"], outcomes, not stops)
     result: dict[str, Any] = {"gates": [outcome.plain() for outcome in outcomes], "blocked": bool(stops)}
-    summary = f"{name}: {len(outcomes)} gates, {_words(outcomes)}"
+    summary = f"{name}: {len(outcomes)} gates, {_words(outcomes, exempt)}"
     if before is not None:
         return Done(subject=before.id, summary=summary + " (unchanged)", result={**result, "report": before.id})
     blob = context.workspace.blobs.put_bytes(canonical_json(result["gates"]))
@@ -55,7 +57,7 @@ def gate_candidate(context: Context, planner: Planner, name: str) -> Done:
         blob=blob,
         passed=not stops,
         summary=summary,
-        facts={"policy": policy_digest(policy)},
+        facts={"policy": policy_digest(policy), "facts": facts, "exceptions": sorted(exempt)},
     )
     context.add(
         Decision,
@@ -70,19 +72,36 @@ def gate_candidate(context: Context, planner: Planner, name: str) -> Done:
     return Done(subject=report.id, summary=summary, result={**result, "report": report.id})
 
 
-def _words(outcomes: list[GateOutcome]) -> str:
-    failed = [outcome.rule for outcome in outcomes if not outcome.passed]
+def _words(outcomes: list[GateOutcome], exempt: set[str]) -> str:
+    failed = [
+        f"{outcome.rule} (exception)" if outcome.rule in exempt else outcome.rule
+        for outcome in outcomes
+        if not outcome.passed
+    ]
     return "all passed" if not failed else f"{len(failed)} not passed: {', '.join(failed)}"
 
 
-def _other_facts(session: Session, now: datetime, planner: Planner, run: dict[str, Any]) -> dict[str, Any]:
-    validations = read_validations(planner)
-    return {
-        "validation.passed": all(made["passed"] is not False for made in validations.values()),
-        "leakage.passed": planner.outputs["leakage"]["passed"],
-        **online_facts(session, planner.project, now),
-        **{name: value for name, value in run["metrics"].items() if name.startswith(("onnx.", "inference."))},
-    }
+def facts_for(context: Context, planner: Planner, name: str) -> dict[str, Any]:
+    """Every fact about one candidate that its gates may look at."""
+    project = planner.project
+    evaluation, run = planner.outputs[f"evaluate:{name}"], planner.outputs[f"train:{name}"]
+    validations = list(read_validations(planner).values())
+    made = gathered(evaluation["facts"], run["metrics"], validations, planner.outputs["leakage"])
+    champion = champion_of(context.session, project.project)
+    contract = str(planner.outputs["features"]["contract"])
+    around = surrounding(context.workspace, context.session, project, contract, champion, context.now)
+    return priced({**made, **around}, project)
+
+
+def exempt_anywhere(
+    session: Session, project: Project, run: str, outcomes: list[GateOutcome], now: datetime
+) -> set[str]:
+    """Gates that an exception lets stand for a release to some environment: such a candidate may be registered."""
+    found: set[str] = set()
+    for environment in ("production", "staging"):
+        about = about_run(project.project, environment, run, project.policy)
+        found |= set(exempt(session, project.policy, about, outcomes, now))
+    return found
 
 
 def read_validations(planner: Planner) -> dict[str, dict[str, Any]]:
@@ -94,10 +113,11 @@ def read_validations(planner: Planner) -> dict[str, dict[str, Any]]:
     return {name: output for name, output in made.items() if name in read}
 
 
-def _same_gates(session: Session, run: str, outcomes: list[GateOutcome]) -> Report | None:
-
+def _same_gates(session: Session, run: str, outcomes: list[GateOutcome], passed: bool) -> Report | None:
     digest = digest_bytes(canonical_json([outcome.plain() for outcome in outcomes]))
-    query = select(Report).where(Report.kind == "gates", Report.subject == run, Report.blob == digest)
+    query = select(Report).where(
+        Report.kind == "gates", Report.subject == run, Report.blob == digest, Report.passed == passed
+    )
     return session.exec(query).first()
 
 

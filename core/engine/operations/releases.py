@@ -9,25 +9,30 @@ from typing import Any, Literal
 from pydantic import Field
 from sqlmodel import Session, col, select
 
-from core.contract.release import Dossier, Evidence, TrustedKey
+from core.contract.release import Dossier, Evidence
 from core.contract.signoffs import SignOffTally
-from core.engine.actors import roles_of
 from core.engine.context import Context, Done, state_of
+from core.engine.evidence import evidence_outcomes
+from core.engine.exceptions import about_run, exempt, release_problems, trusted_keys
 from core.engine.find import find
+from core.engine.gate_facts import priced, recorded_facts
 from core.engine.jobs import submit
 from core.engine.operations.models import champion_of, find_model, gates_of, metrics_of, move_stage
-from core.engine.projects import read_version
+from core.engine.projects import newest_version, read_version
 from core.engine.registry import JobOutcome, job_kind, operation
+from core.evaluation.gates import apply_gates
 from core.governance.dossier import build_dossier
+from core.governance.policy import compare_policies, policy_digest
 from core.governance.records import PreviousRelease, ReleaseFacts, Signer, StageFacts
 from core.governance.signoff import make_sign_off, tally
-from core.kernel.clock import parse_utc, utc_text
+from core.kernel.clock import parse_utc
 from core.kernel.digests import canonical_json, digest_json, strict_json
 from core.kernel.durations import parse_duration
 from core.kernel.envelope import Envelope
-from core.kernel.errors import Conflict, Refused
+from core.kernel.errors import Conflict, Problem, Refused
 from core.kernel.ids import new_id
 from core.kernel.records import Record
+from core.project.schema import Policy
 from core.store.ledger import head
 from core.store.tables import (
     ModelVersion,
@@ -37,9 +42,7 @@ from core.store.tables import (
     Report,
     Run,
     SignOffRow,
-    Transition,
     User,
-    UserKey,
 )
 
 
@@ -76,6 +79,12 @@ def propose(context: Context, request: ProposeRelease) -> Done:
     run = session.get_one(Run, version.run)
     project = read_version(session.get_one(ProjectVersion, version.detail["project_version"]), {})
     release = new_id("rel")
+    gates = [
+        *gates_of(session, context.workspace.blobs, version),
+        *evidence_outcomes(session, project.policy, version, context.now),
+    ]
+    _refuse_by_policy_in_force(session, version, run, project.policy)
+    about = about_run(version.model, request.environment, run.id, project.policy)
     dossier = build_dossier(
         release=release,
         project=version.model,
@@ -85,11 +94,13 @@ def propose(context: Context, request: ProposeRelease) -> Done:
         author=context.actor.user,
         author_person=context.actor.person,
         proposed_at=context.now,
-        gates=gates_of(session, context.workspace.blobs, version),
+        gates=gates,
         evidence=_evidence(session, version),
         policy=project.policy,
         makers=_makers(session, run),
         previous=_previous(session, version.model),
+        exceptions=exempt(session, project.policy, about, gates, context.now),
+        demands_less=_demands_less(session, version.model, project.policy),
     )
     text = canonical_json(dossier.plain()).decode()
     context.add(
@@ -139,6 +150,7 @@ def sign(context: Context, request: SignRelease) -> Done:
         timedelta(seconds=parse_duration(policy.sign_off_valid)),
         last_ledger_time=parse_utc(last.at) if last.at else None,
         evidence_opened=request.evidence_opened,
+        exempt=_exempt_now(context, row, dossier),
     )
     key = envelope.signatures[0].key_id
     context.add(
@@ -176,7 +188,7 @@ def package(context: Context, request: PackageRelease) -> Done:
     """Queue the building of the package of an approved release."""
     session = context.session
     row = find(session, Release, request.release)
-    require_approved(session, row)
+    require_approved(session, row, context.now)
     version = session.get_one(ModelVersion, row.model_version)
     inputs = {f"payload:{path}": digest for path, digest in version.detail["files"].items()}
     envelopes = [one.envelope for one in sign_offs(session, row.id)]
@@ -201,13 +213,15 @@ def keep_package(context: Context, outcome: JobOutcome) -> Done:
     return Done(subject=known.id, summary=f"{size:,} bytes, {blob[:15]}…", result={"package": known.id, "blob": blob})
 
 
-def require_approved(session: Session, row: Release) -> SignOffTally:
+def require_approved(session: Session, row: Release, now: datetime | None = None) -> SignOffTally:
     """The tally of a release that may leave the house.
 
     Raises:
-        Refused: when sign-offs are missing, void or expired, or the content changed.
+        Refused: when sign-offs are missing, void or expired, the content changed, a gate stops it because an
+        exception expired or was revoked, or required evidence is too old by now.
     """
     counted = tally_of(session, row)
+    now = datetime.now(UTC) if now is None else now
     if read_dossier(row).fingerprint() != row.dossier_digest:
         raise Refused(f"The dossier of {row.id} is not what was signed", where=row.id)
     if not counted.complete:
@@ -218,7 +232,62 @@ def require_approved(session: Session, row: Release) -> SignOffTally:
             where=row.id,
             remedy=f"{missing} more reviewers must approve." if missing > 0 else "A reviewer rejected it.",
         )
+    stopped = [*release_problems(session, row, now).values(), *_stale_evidence(session, row, now)]
+    if stopped:
+        raise Refused(f"Release {row.id} may not leave: a gate stops it now", where=row.id, problems=stopped)
     return counted
+
+
+def _stale_evidence(session: Session, row: Release, now: datetime) -> list[Problem]:
+    """Evidence that was there when the release was proposed, and is missing, failed or too old by now."""
+    version = session.get_one(ModelVersion, row.model_version)
+    exempt_then = {gate.rule for gate in read_dossier(row).gates if not gate.passed}  # exceptions speak for these
+    return [
+        Problem(f"{one.fact}: {one.why}", expected=f"{one.op} {one.expected}", remedy="Make the report anew.")
+        for one in evidence_outcomes(session, project_of(session, row).policy, version, now)
+        if one.severity == "block" and not one.passed and one.rule not in exempt_then
+    ]
+
+
+def _exempt_now(context: Context, row: Release, dossier: Dossier) -> list[str]:
+    """Failed gates of a release whose exceptions stand at this moment."""
+    stopped = release_problems(context.session, row, context.now)
+    failed = [gate.rule for gate in dossier.gates if gate.severity == "block" and not gate.passed]
+    return [rule for rule in failed if rule not in stopped]
+
+
+def _refuse_by_policy_in_force(session: Session, version: ModelVersion, run: Run, registered: Policy) -> None:
+    """A model that was registered under an older policy must not slip past a gate that came since.
+
+    Raises:
+        Refused: with every gate of the policy in force that its recorded facts do not pass.
+    """
+    project = read_version(newest_version(session, version.model), {})
+    facts = recorded_facts(session, run)
+    if policy_digest(project.policy) == policy_digest(registered) or facts is None:
+        return
+    known = {rule.id: rule for rule in registered.gates}  # these were judged, and an exception may speak for one
+    stopped = [
+        Problem(f"The gate {gate.rule} blocks it: {gate.fact} is {gate.observed}", expected=gate.expected)
+        for rule, gate in zip(project.policy.gates, apply_gates(project.policy, priced(facts, project)), strict=True)
+        if gate.severity == "block" and not gate.passed and known.get(rule.id) != rule
+    ]
+    if stopped:
+        raise Refused(
+            f"The policy in force, v{project.policy.version}, stops {version.model} v{version.version}",
+            where=version.id,
+            remedy="It was registered under an older one. Train a model that passes, and propose that.",
+            problems=stopped,
+        )
+
+
+def _demands_less(session: Session, model: str, policy: Policy) -> list[str]:
+    """In what a policy is weaker than the one that the model in production was released under."""
+    champion = champion_of(session, model)
+    if champion is None:
+        return []
+    old = read_version(session.get_one(ProjectVersion, champion.detail["project_version"]), {}).policy
+    return compare_policies(old, policy).weaker
 
 
 def read_dossier(row: Release) -> Dossier:
@@ -237,29 +306,6 @@ def tally_of(session: Session, row: Release) -> SignOffTally:
     envelopes = [Envelope.read(one.envelope) for one in sign_offs(session, row.id)]
 
     return tally(read_dossier(row), envelopes, trusted_keys(session), datetime.now(UTC))
-
-
-def trusted_keys(session: Session) -> list[TrustedKey]:
-    """All keys of all users with the roles that they hold now, and when a key was revoked."""
-    out = []
-    for key in session.exec(select(UserKey).order_by(col(UserKey.created_at))):
-        user = session.get_one(User, key.user)
-        revoked = session.exec(
-            select(Transition).where(
-                Transition.kind == "key", Transition.subject == key.id, Transition.state == "revoked"
-            )
-        ).first()
-        out.append(
-            TrustedKey(
-                person=user.person,
-                name=user.full_name,
-                key_id=key.id,
-                public_key=key.public_key,
-                roles=roles_of(session, user.id),
-                revoked_at=utc_text(revoked.created_at) if revoked else None,
-            )
-        )
-    return out
 
 
 def project_of(session: Session, row: Release) -> Any:

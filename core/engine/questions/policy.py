@@ -5,21 +5,46 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 from sqlmodel import Session, col, select
 
+from core.engine.context import state_of
+from core.engine.evidence import evidence_outcomes
+from core.engine.exceptions import exception_rows, view_of
 from core.engine.find import find
+from core.engine.gate_facts import priced, recorded_facts
+from core.engine.operations.exceptions import run_of
 from core.engine.projects import newest_version, read_version
-from core.engine.questions.training import newest_report
+from core.engine.questions.training import newest_report, user_names
 from core.engine.registry import question
-from core.evaluation.gates import apply_gates, blocked
+from core.evaluation.gates import apply_gates, blocked, kind_of, text_of
 from core.governance.policy import compare_policies, policy_digest
 from core.kernel.errors import NotFound
+from core.project.fact_names import FACTS
 from core.project.load import load_project
 from core.project.schema import Policy
-from core.store.tables import Edge, ProjectVersion, Run
+from core.store.tables import ModelVersion, ProjectVersion, Release, Run
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
+
+EXCEPTIONS: dict[str, Any] = {
+    "exception": pl.String,
+    "state": pl.String,
+    "stands": pl.Boolean,
+    "why": pl.String,
+    "model": pl.String,
+    "run": pl.String,
+    "environment": pl.String,
+    "rule": pl.String,
+    "observed": pl.String,
+    "reason": pl.String,
+    "requested_by": pl.String,
+    "requested_at": pl.Datetime("us", "UTC"),
+    "signed_by": pl.String,
+    "comment": pl.String,
+    "expires_at": pl.Datetime("us", "UTC"),
+}
 
 
 @question("policy")
@@ -42,19 +67,26 @@ def policy_diff(engine: Engine, a: str, b: str) -> dict[str, Any]:
 
 @question("policy_test")
 def policy_test(engine: Engine, file: str) -> list[dict[str, Any]]:
-    """Every evaluated run under the policy of ``file``: verdict, and the rules that would stop it."""
-    wanted = load_project(Path(file)).project.policy
+    """Every judged run under the policy of ``file``: its release, what its gates said then, and what they would say."""
+    project = load_project(Path(file)).project
     out = []
     with engine.workspace.database.reading() as session:
+        releases = _releases(session)
         for run in session.exec(select(Run).order_by(col(Run.created_at).desc())):
             facts = recorded_facts(session, run)
             if facts is None:
                 continue
-            outcomes = apply_gates(wanted, facts)
+            outcomes = apply_gates(project.policy, priced(facts, project))
+            known = session.exec(select(ModelVersion).where(ModelVersion.run == run.id)).first()
+            if known is not None:
+                outcomes += evidence_outcomes(session, project.policy, known, engine.workspace.clock.now())
+            before = newest_report(session, "gates", run.id)
             out.append(
                 {
                     "run": run.id,
                     "name": run.name,
+                    "releases": releases.get(run.id, []),
+                    "was": "" if before is None else "passed" if before.passed else "blocked",
                     "verdict": "blocked" if blocked(outcomes) else "passed",
                     "not_passed": [f"{item.rule} ({item.observed})" for item in outcomes if not item.passed],
                     "gates": [item.plain() for item in outcomes],
@@ -63,22 +95,43 @@ def policy_test(engine: Engine, file: str) -> list[dict[str, Any]]:
     return out
 
 
-def recorded_facts(session: Session, run: Run) -> dict[str, Any] | None:
-    """The facts that the gates of a run were judged by; none when it was not evaluated."""
-    evaluation = newest_report(session, "evaluation", run.id)
-    if evaluation is None:
-        return None
-    facts = dict(evaluation.facts)
-    training_set = str(run.inputs["training_set"])
-    leakage = newest_report(session, "leakage", training_set)
-    tables = session.exec(select(Edge).where(Edge.result == training_set, Edge.role == "features")).all()
-    checked = [found for edge in tables if (found := newest_report(session, "validation", edge.source))]
-    if leakage is not None:
-        facts["leakage.passed"] = bool(leakage.passed)
-    if checked:
-        facts["validation.passed"] = all(item.passed is not False for item in checked)
-    figures = {name: value for name, value in run.metrics.items() if name.startswith(("onnx.", "inference."))}
-    return {**facts, **figures}
+def _releases(session: Session) -> dict[str, list[str]]:
+    """Releases of each run, with their states."""
+    out: dict[str, list[str]] = {}
+    runs = {row.id: row.run for row in session.exec(select(ModelVersion))}
+    for row in session.exec(select(Release).order_by(col(Release.created_at))):
+        state = state_of(session, "release", row.id) or ""
+        out.setdefault(runs[row.model_version], []).append(f"{row.id} {state}".strip())
+    return out
+
+
+@question("policy_facts")
+def policy_facts(engine: Engine, model: str = "") -> pl.DataFrame:
+    """Facts that gates may name; with a run or model those that are recorded of it, with their values."""
+    values: dict[str, Any] = {}
+    if model:
+        with engine.workspace.database.reading() as session:
+            values = recorded_facts(session, run_of(session, model)) or {}
+    names = values if model else FACTS
+    rows = [
+        (
+            name,
+            FACTS[name].kind if name in FACTS else kind_of(values[name]),
+            text_of(values[name]) if name in values else "",
+            FACTS[name].about if name in FACTS else "",
+        )
+        for name in sorted(names)
+    ]
+    return pl.DataFrame(rows, schema=["fact", "kind", "value", "about"], orient="row")
+
+
+@question("exceptions")
+def exceptions(engine: Engine, model: str = "") -> pl.DataFrame:
+    """Exceptions from gates, the newest first: asked for, granted, refused, revoked, expired."""
+    with engine.workspace.database.reading() as session:
+        now, names = engine.workspace.clock.now(), user_names(session)
+        rows = [view_of(session, row, names, now) for row in reversed(exception_rows(session))]
+    return pl.DataFrame([row for row in rows if model in ("", row["model"])], schema=EXCEPTIONS)
 
 
 def _policy(session: Session, name: str) -> Policy:

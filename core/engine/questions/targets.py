@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.contract.release import TrustRoot
 from core.delivery.records import TargetSpec
+from core.engine.exceptions import trusted_keys
 from core.engine.operations.delivery import target_row
-from core.engine.operations.releases import trusted_keys
 from core.engine.projects import newest_version, read_version
 from core.engine.registry import question
 from core.kernel.clock import utc_text
