@@ -126,3 +126,20 @@ def test_wrong_words_and_plain_text_where_colour_is_unwanted(run: Any, workspace
     )
     assert done.returncode == 2
     assert "\x1b[" not in done.stdout + done.stderr
+
+
+def test_facts_are_listed_and_a_models_come_with_their_values(run: Any) -> None:
+    every = {row["fact"]: row for row in run("--json", "policy", "facts").json}
+    assert every["schema.compatible"]["kind"] == "true or false"
+    own = {row["fact"]: row["value"] for row in run("--json", "policy", "facts", "latest").json}
+    assert (own["leakage.passed"], own["schema.baseline"]) == ("true", "none")
+    assert set(own) < set(every)
+    assert "calibration.ece" in run("policy", "facts").out
+
+
+def test_an_exception_is_for_a_gate_that_stops_something(run: Any) -> None:
+    asked = ("policy", "except", "latest", "--reason", "because")
+    assert run(*asked, "--rule", "ranks").code == 2
+    assert "Gates: data_valid, no_leak, ranks" in run(*asked, "--rule", "rank").err
+    assert run("--json", "policy", "exceptions").json == []
+    assert run("policy", "grant", "exc-none", "--comment", "x").code == 3  # no reviewer

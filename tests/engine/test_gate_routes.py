@@ -24,6 +24,7 @@ from core.engine.engine import Engine
 from core.engine.founding import found_workspace
 from core.kernel.clock import FixedClock
 from core.kernel.errors import Conflict, InputError, NotFound, Refused
+from core.project.fact_names import FACTS
 
 from ..faults.orders import PASSPHRASE
 
@@ -152,6 +153,13 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         yield made
     finally:
         made.close()
+
+
+def test_every_fact_on_record_is_one_that_a_gate_may_name(office: Office) -> None:
+    frame = office.ana.ask("policy_facts", model=office.run("plain"))
+    assert frame.height > 60
+    assert [name for name in frame["fact"] if name not in FACTS] == []
+    assert {name: kind for name, kind in frame.select("fact", "kind").iter_rows() if FACTS[name].kind != kind} == {}
 
 
 def stopped(view: dict[str, Any]) -> str:
