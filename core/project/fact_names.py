@@ -2,7 +2,7 @@
 
 A gate never passes on a fact that is not there, so that a wrong name stops every model. It is therefore said
 when the project is read, with the nearest right one. A report of another kind of label than two classes may
-hold more than is listed here; its names are held to their family alone.
+hold more than is listed here: such a name is wrong only where it comes very near to a known one.
 """
 
 from __future__ import annotations
@@ -87,6 +87,18 @@ _PLAIN: list[tuple[str, Kind, str]] = [
     ("seeds.count", NUMBER, "seeds that were trained"),
     ("seeds.range", NUMBER, "greatest less least of the primary metric over seeds"),
     ("seeds.worst", NUMBER, "least of the primary metric over seeds"),
+    ("calibration.classwise_ece", NUMBER, "of several classes: calibration error over all classes"),
+    ("residuals.mean", NUMBER, "of numbers: mean of true less predicted"),
+    ("residuals.std", NUMBER, "of numbers: their standard deviation"),
+    ("residuals.skew", NUMBER, "of numbers: their skewness"),
+    ("slices.worst_loss", NUMBER, "of classes or numbers: greatest loss of a slice of enough rows"),
+    ("slices.worst_loss_name", TEXT, "which slice that is"),
+    ("fairness.loss_difference", NUMBER, "of classes or numbers: largest difference of the loss between groups"),
+    *(
+        (f"stability.{name}_{end}", NUMBER, f"of classes or numbers: {end} of {name} over months")
+        for name in METRICS
+        for end in ("range", "lowest", "highest")
+    ),
     ("champion.present", TRUTH, "there is a model in production"),
     ("champion.verdict", TEXT, "better, same, worse, not comparable, or none without a champion"),
     ("champion.rows", NUMBER, "rows that both scored"),
@@ -140,8 +152,6 @@ FAMILIES = sorted({name.partition(".")[0] for name in FACTS if "." in name})
 def is_known(name: str, task: str = "binary") -> bool:
     """Whether a fact of that name can be recorded for a label of that kind."""
     family, _, rest = name.partition(".")
-    if family == "residuals":
-        return task == "regression" and bool(rest)
     return name in FACTS or (task != "binary" and family in FAMILIES and bool(rest) and not _near(name, 0.9))
 
 
