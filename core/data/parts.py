@@ -3,6 +3,10 @@
 A boundary lies after a row whose hash ends in enough zero bits. That depends on the row alone, so an insertion, an
 edit or a removal moves only the boundaries near it, and rows that are appended leave all earlier parts as they are.
 What follows the last coarse boundary is cut finely, so that a table that grows stores little more than its new rows.
+
+A young table is kept another way, since parts are dear when they are small: as long as it begins with all rows that it
+had before, the parts from before stay, and the new rows are one more (decision 0034).
+
 The hash is Polars' own: another version of Polars may cut elsewhere, which costs shared parts and changes no row.
 """
 
@@ -18,7 +22,7 @@ import polars as pl
 
 from core.blobs.manifest import TableManifest, TablePart
 from core.blobs.store import MANIFEST, PARTS, TABLE
-from core.data.writing import disk_fault
+from core.data.writing import disk_fault, files_of
 from core.kernel.digests import PREFIX, digest_file, digest_json
 from core.kernel.progress import Progress
 
@@ -27,14 +31,16 @@ _LARGE = 131_072
 _PARTS = 256  # of a large table, about
 _FINE = 16  # fine parts to one coarse part
 _CELLS = 8_000_000  # in memory at a time
+_YOUNG_ROWS, _YOUNG_PARTS = 131_072, 64  # up to here a table that grows keeps its parts
 _SEED = 20
 
 
-def cut_table(folder: Path, progress: Progress) -> TableManifest | None:
+def cut_table(folder: Path, progress: Progress, before: Path | None = None) -> TableManifest | None:
     """Cut ``table.parquet`` of a job's folder into ``parts/`` and ``parts.json``; a small table stays as it is.
 
     Parts are synced and named by their digest; the manifest appears last, and whole. Memory holds about eight
-    million cells at a time.
+    million cells at a time. ``before`` is the table as it was stored last: parts of it that stay are in the manifest
+    and not in the folder.
 
     Raises:
         SystemFault: when the disk is full.
@@ -44,12 +50,13 @@ def cut_table(folder: Path, progress: Progress) -> TableManifest | None:
     manifest.unlink(missing_ok=True)
     frame = pl.scan_parquet(folder / TABLE)
     rows = int(frame.select(pl.len()).collect().item())
-    if rows <= SMALL or not _hashed(frame.collect_schema()):
+    written = _kept(frame, rows, before) if before is not None else []
+    if not written and (rows <= SMALL or not _hashed(frame.collect_schema())):
         return None
     parts.mkdir()
     try:
-        written = []
-        for part in cut_frames(frame, rows):
+        start = sum(part.rows for part in written)
+        for part in cut_frames(frame.slice(start), rows - start):
             progress.check()
             written.append(_write(part, parts))
         made = TableManifest(parts=written, rows=rows, schema_digest=_schema_digest(frame.collect_schema()))
@@ -63,8 +70,29 @@ def cut_table(folder: Path, progress: Progress) -> TableManifest | None:
     return made
 
 
+def _kept(frame: pl.LazyFrame, rows: int, before: Path) -> list[TablePart]:
+    """The parts of a young table as it was before, if it begins with all of its rows; none if it does not."""
+    files, old = files_of(before), pl.scan_parquet(before)
+    schema = old.collect_schema()
+    had = int(old.select(pl.len()).collect().item())
+    young = 0 < had <= min(rows, _YOUNG_ROWS, _CELLS // max(len(schema), 1)) and len(files) < _YOUNG_PARTS
+    if not young or (had == rows and len(files) == 1) or schema != frame.collect_schema():
+        return []
+    if not frame.head(had).collect().equals(old.collect()):
+        return []
+    counts = [int(pl.scan_parquet(file).select(pl.len()).collect().item()) for file in files]
+    return [
+        TablePart(digest=digest_file(file), rows=count, size=file.stat().st_size)
+        for file, count in zip(files, counts, strict=True)
+    ]
+
+
 def cut_frames(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
     """The parts of a table in order. They depend on its rows and nothing else."""
+    if rows <= SMALL:
+        if rows:
+            yield frame.collect()
+        return
     columns = _hashed(frame.collect_schema())
     coarse = coarse_rows(rows)
     window = max(SMALL, _CELLS // max(len(frame.collect_schema()), 1))

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from core.data.records import Former
 from core.engine.privacy import ingest_privacy
 from core.engine.steps import Planner
+from core.engine.workfolder import BEFORE
 from core.kernel.digests import digest_file
 from core.kernel.errors import NotFound
 from core.project.source_rules import FILES
@@ -56,7 +57,7 @@ def plan_ingest(planner: Planner, name: str) -> tuple[dict[str, Any], dict[str, 
     with planner.workspace.database.reading() as session:
         if privacy := ingest_privacy(planner.workspace, session, name, source):
             params["privacy"] = privacy
-    return {**params, "noted": noted}, {"noted:before": before} if before else {}
+    return {**params, "noted": noted}, {BEFORE: before} if before else {}
 
 
 def _before(planner: Planner, name: str) -> tuple[Snapshot | None, str]:

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from core.blobs.store import TABLE
 from core.engine.curves import Curves, thinned
-from core.engine.workfolder import JobFolder
+from core.engine.workfolder import BEFORE, JobFolder
 from core.kernel.errors import Cancelled, PlimsollError, SystemFault
 
 STEP_INTERVAL_S = 0.05
@@ -135,7 +135,8 @@ def run_job(path: Path, out: TextIO, listener: Listener, secrets: dict[str, str]
     try:
         outcome = _work(folder.work)(folder, progress)
         if folder.out(TABLE).is_file():
-            _work("core.data.parts:cut_table")(path, progress)
+            before = folder.input(BEFORE) if folder.has(BEFORE) else None
+            _work("core.data.parts:cut_table")(path, progress, before)
         progress.end()
         folder.write_outcome(outcome)
         progress.send({"event": "done"})

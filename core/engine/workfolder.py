@@ -12,6 +12,8 @@ from urllib.parse import quote
 from core.engine.curves import FILE, write_frame
 from core.kernel.records import Record
 
+BEFORE = "noted:before"  # the input that is a table as it was stored last
+
 
 class JobFolder:
     """One job as its worker sees it. Written files are only taken over once ``outcome.json`` is there."""

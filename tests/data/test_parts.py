@@ -28,12 +28,12 @@ def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "blobs")
 
 
-def keep(blobs: BlobStore, frame: pl.DataFrame) -> tuple[str, int]:
-    """Store a table as a job does; returns its digest and the bytes that were new."""
+def keep(blobs: BlobStore, frame: pl.DataFrame, last: str = "") -> tuple[str, int]:
+    """Store a table as a job does, after the ``last`` one; returns its digest and the bytes that were new."""
     job = blobs.root.parent / "job"
     job.mkdir(exist_ok=True)
     frame.write_parquet(job / "table.parquet", compression="zstd")
-    cut_table(job, Silent())
+    cut_table(job, Silent(), blobs.path(last) if last else None)
     before = stored(blobs)
     return blobs.put_table(job), stored(blobs) - before
 
@@ -142,6 +142,37 @@ def test_twenty_days_of_a_growing_table_in_little_more_than_the_newest(
     for day in sorted(days.unique())[-20:]:
         newest, _ = keep(blobs, frame.filter(days <= day))
     assert stored(blobs) < 1.25 * blobs.size(newest)
+    assert pl.read_parquet(blobs.path(newest)).equals(frame)
+
+
+def test_twenty_days_of_a_table_from_its_first_one(snapshots: dict[str, Path], blobs: BlobStore) -> None:
+    frame = pl.read_parquet(snapshots["flights"]).sort("year", "month", "day", maintain_order=True)
+    days = frame.select(pl.date("year", "month", "day").alias("d")).to_series()
+    made: dict[str, int] = {}
+    newest = ""
+    for day in sorted(days.unique())[:20]:
+        table = frame.filter(days <= day)
+        newest, _ = keep(blobs, table, newest)
+        made[newest] = table.height
+    assert stored(blobs) < 1.1 * blobs.size(newest)
+    frame[: made[newest]].write_parquet(blobs.root.parent / "one.parquet", compression="zstd")
+    one = (blobs.root.parent / "one.parquet").stat().st_size
+    assert stored(blobs) < 2.2 * one  # each small part has its own footer and dictionaries
+    for digest, rows in made.items():
+        assert pl.read_parquet(blobs.path(digest)).equals(frame[:rows])
+    table = frame[: made[newest]]
+    assert keep(blobs, table, newest) == (newest, 0)
+    edited = table.with_columns(pl.when(pl.col("flight") == 1).then(0).otherwise("flight").alias("flight"))
+    assert keep(blobs, edited, newest)[0] == keep(blobs, edited)[0], "only what was appended is kept in its old parts"
+
+
+def test_parts_that_became_many_are_cut_anew(blobs: BlobStore) -> None:
+    frame, newest, counts = made_up(66 * 200, 8), "", []
+    for end in range(200, frame.height + 1, 200):
+        newest, _ = keep(blobs, frame[:end], newest)
+        counts.append(len(blobs.parts(newest)))
+    assert counts[:64] == list(range(1, 65))
+    assert counts[64] < 30
     assert pl.read_parquet(blobs.path(newest)).equals(frame)
 
 

@@ -13,7 +13,7 @@ from core.data.records import Former
 from core.data.sources import ingest
 from core.data.tables import build_table
 from core.engine.work.past import Earlier, figures_of
-from core.engine.workfolder import JobFolder
+from core.engine.workfolder import BEFORE, JobFolder
 from core.kernel.progress import Progress
 from core.measures.profile import profile_of, profile_state
 from core.measures.profile_facts import profile_facts
@@ -25,7 +25,6 @@ def ingest_source(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     """Read one source into a snapshot, on from the one before where it grows."""
     source = Source.read(folder.params["source"])
     noted = folder.params["noted"]
-    before = "noted:before"
     return ingest(
         folder.params["name"],
         source,
@@ -33,7 +32,7 @@ def ingest_source(folder: JobFolder, progress: Progress) -> dict[str, Any]:
         folder.out("table.parquet"),
         progress,
         former=Former.read(noted["former"]) if noted["former"] else None,
-        before=folder.input(before) if folder.has(before) else None,
+        before=folder.input(BEFORE) if folder.has(BEFORE) else None,
         needed=noted["needed"],
         secret=folder.secret(source.secret),
         files=noted.get("files"),
