@@ -9,7 +9,6 @@ import polars as pl
 
 from core.contract.checks import run_checks
 from core.contract.schema import Contract
-from core.contract.tasks import Task, output_of, prediction_columns
 from core.kernel.clock import utc_text
 from core.kernel.progress import Progress
 from core.measures.calibration import calibration
@@ -18,7 +17,9 @@ from core.measures.drift import compare
 from core.measures.drift_reference import fit_reference
 from core.measures.intervals import auc_interval
 from core.measures.records import DriftReference
+from core.monitoring.answer_quality import FEWEST_LABELS, answer_column, answer_figures
 from core.monitoring.faults import data_faults
+from core.monitoring.label_values import LABEL_KINDS
 from core.monitoring.labels import coverage, join_labels
 from core.monitoring.objectives import slo_results
 from core.monitoring.records import (
@@ -33,7 +34,6 @@ from core.monitoring.times import TIME
 from core.monitoring.windows import features_of, fields_of, in_window
 from core.project.schema import Drift, Slo
 
-FEWEST_LABELS = 50  # below it an interval of ROC-AUC says nothing
 FAILED = "error"
 
 
@@ -60,15 +60,6 @@ def score_reference(probability: pl.Series) -> DriftReference:
     return fit_reference(pl.DataFrame({"probability": probability.cast(pl.Float64)}))
 
 
-def answer_reference(predictions: pl.DataFrame, contract: Contract) -> DriftReference:
-    """The same for any task: of the probabilities, the most probable classes, or the numbers of a predictions table."""
-    if contract.task == "multiclass":
-        shares = predictions.select(prediction_columns(contract.task, contract.classes)).to_numpy()
-        names = pl.Series("class", [contract.classes[place] for place in shares.argmax(axis=1)], dtype=pl.String)
-        return fit_reference(names.to_frame())
-    return fit_reference(predictions.select(pl.col(output_of(contract.task)).cast(pl.Float64)))
-
-
 def analyse(
     traffic: Traffic,
     contract: Contract,
@@ -92,8 +83,10 @@ def analyse(
     progress.check()
     data = data_health(window, contract, baseline.features, drift, now=as_of)
     progress.check()
-    told = coverage(window, log, traffic.labels, as_of, key=contract.key) if traffic.labels is not None else None
-    quality = model_health(window, baseline.scores, drift, told, contract.task)
+    told = None
+    if traffic.labels is not None:
+        told = coverage(window, log, traffic.labels, as_of, key=contract.key, task=contract.task)
+    quality = model_health(window, baseline.scores, drift, told, contract)
     progress.check()
     objectives = slo_results(log, slos, end, quality.auc, traffic.server_errors)
     return MonitoringReport(
@@ -112,9 +105,9 @@ def analyse(
 def with_labels(traffic: Traffic, contract: Contract, as_of: datetime) -> pl.DataFrame:
     """The log with label columns as known at ``as_of``; all null without a label table."""
     if traffic.labels is not None:
-        return join_labels(traffic.log, traffic.labels, as_of, key=contract.key)
+        return join_labels(traffic.log, traffic.labels, as_of, key=contract.key, task=contract.task)
     return traffic.log.with_columns(
-        pl.lit(None, dtype=pl.Boolean).alias("label"),
+        pl.lit(None, dtype=LABEL_KINDS[contract.task].dtype).alias("label"),
         pl.lit(None, dtype=TIME).alias("label_known_at"),
     )
 
@@ -184,21 +177,29 @@ def model_health(
     scores: DriftReference | None,
     drift: Drift,
     known_labels: LabelCoverage | None,
-    task: Task = "binary",
+    contract: Contract | None = None,
 ) -> ModelHealth:
     """Predictions against the test period's, and quality on the rows whose label is known.
 
     Fallback answers are not the model's and are left out. Quality needs ``FEWEST_LABELS`` labels of
-    both classes; the interval of ROC-AUC is DeLong's, at 95 %.
+    both classes; the interval of ROC-AUC is DeLong's, at 95 %. Without a contract the task is binary.
     """
-    answer = "class" if task == "multiclass" else output_of(task)
+    answer = "probability" if contract is None else answer_column(contract)
     answered = window.filter((pl.col("status") == "ok") & pl.col(answer).is_not_null())
     known = answered.filter(pl.col("label").is_not_null())
     moved = None
     if scores is not None and answered.height:
         moved = compare(scores, answered.select(answer), false_alarm=drift.false_alarm, min_effect=drift.min_effect)
-    if task != "binary":
-        return ModelHealth(rows=answered.height, prediction_drift=moved, coverage=known_labels, task=task)
+    if contract is not None and contract.task != "binary":
+        figures = answer_figures(known, contract)
+        return ModelHealth(
+            rows=answered.height,
+            task=contract.task,
+            prediction_drift=moved,
+            coverage=known_labels,
+            auc=figures.get("roc_auc"),
+            figures=figures,
+        )
     label, score = known["label"].to_numpy(), known["probability"].to_numpy()
     enough = known.height >= FEWEST_LABELS and both_classes(label)
     return ModelHealth(

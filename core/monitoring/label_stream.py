@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import polars as pl
 
+from core.contract.tasks import Task
 from core.kernel.clock import utc_text
 from core.kernel.errors import InputError, Problem
+from core.monitoring.label_values import LABEL_KINDS
 from core.monitoring.labels import key_text, label_rows
 from core.monitoring.records import DayCoverage, DelayShare, LabelStream
 from core.monitoring.times import TIME, utc_times
@@ -34,6 +36,7 @@ def check_delivery(
     *,
     known: pl.Series | None = None,
     now: datetime | None = None,
+    task: Task = "binary",
 ) -> Delivery:
     """The rows of a file that say something new; rows said before are passed over, rows without a label too.
 
@@ -44,17 +47,17 @@ def check_delivery(
 
     Raises:
         InputError: all problems at once, each with the first rows (counted from 1) that have it: absent columns,
-            keys that are empty or unknown, labels that are neither 0 nor 1, times that are none or lie ahead, and
+            keys that are empty or unknown, labels that the task does not have, times that are none or lie ahead, and
             labels that contradict another one of the same event and instant, in the file or among those kept.
     """
     absent = [name for name in (*key, "label", "known_at") if name not in new.columns]
     if absent:
         raise InputError("The labels lack columns", problems=[Problem(f"there is no column {name}") for name in absent])
-    rows = _plain(new, key).with_row_index("row", offset=1)
+    rows = _plain(new, key, task).with_row_index("row", offset=1)
     empty = int(new["label"].is_null().sum())
     rows = rows.filter(pl.Series(new["label"].is_not_null()))
-    before = _plain(stored, key) if stored is not None else rows.head(0).drop("row", "keyless")
-    problems = [*_bad_values(rows, new, now), *_unknown(rows, known), *_contradictions(rows, before)]
+    before = _plain(stored, key, task) if stored is not None else rows.head(0).drop("row", "keyless")
+    problems = [*_bad_values(rows, new, now, task), *_unknown(rows, known), *_contradictions(rows, before)]
     if problems:
         raise InputError("The labels cannot be kept", remedy="Nothing was kept: correct the file", problems=problems)
     same = ["key", "known_at", "label"]
@@ -69,10 +72,10 @@ def check_delivery(
     )
 
 
-def _plain(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+def _plain(frame: pl.DataFrame, key: Sequence[str], task: Task) -> pl.DataFrame:
     return frame.select(
         key_text(frame, key).alias("key"),
-        pl.col("label").cast(pl.Float64, strict=False),
+        LABEL_KINDS[task].read.alias("label"),
         utc_times(frame, "known_at").alias("known_at"),
         pl.any_horizontal(pl.col(list(key)).is_null()).alias("keyless"),
     )
@@ -85,14 +88,14 @@ def _said(rows: pl.DataFrame, what: str, values: pl.Series | None = None) -> Pro
     return Problem(what.format(n=f"{rows.height:,}"), where=", ".join(told) + more)
 
 
-def _bad_values(rows: pl.DataFrame, new: pl.DataFrame, now: datetime | None) -> list[Problem]:
+def _bad_values(rows: pl.DataFrame, new: pl.DataFrame, now: datetime | None, task: Task) -> list[Problem]:
     out = []
     keyless = rows.filter("keyless")
     if keyless.height:
         out.append(_said(keyless, "{n} labels lack a key"))
-    wrong = rows.filter(~pl.col("label").is_in([0.0, 1.0]).fill_null(value=False))
+    wrong = rows.filter(LABEL_KINDS[task].wrong)
     if wrong.height:
-        out.append(_said(wrong, "{n} labels are neither 0 nor 1", new["label"]))
+        out.append(_said(wrong, "{n} labels are " + LABEL_KINDS[task].words, new["label"]))
     timeless = rows.filter(pl.col("known_at").is_null())
     if timeless.height:
         out.append(_said(timeless, "{n} labels do not say when they became known", new["known_at"]))
@@ -127,14 +130,14 @@ def _contradictions(rows: pl.DataFrame, before: pl.DataFrame) -> list[Problem]:
 
 
 def label_stream(
-    labels: pl.DataFrame, events: pl.DataFrame, as_of: datetime, *, key: Sequence[str], time: str
+    labels: pl.DataFrame, events: pl.DataFrame, as_of: datetime, *, key: Sequence[str], time: str, task: Task = "binary"
 ) -> LabelStream:
     """How much of the truth was known at ``as_of``, day by day of the event, and how late it came.
 
     ``events`` has the key columns and ``time``; days begin at midnight UTC. Delays run from the event's time to
     the first label of it; shares are of the labelled events.
     """
-    rows = label_rows(labels, key).filter(pl.col("known_at") <= pl.lit(as_of, dtype=TIME))
+    rows = label_rows(labels, key, task).filter(pl.col("known_at") <= pl.lit(as_of, dtype=TIME))
     first = rows.group_by("key").agg(
         pl.col("known_at").min().alias("first"),
         pl.col("label").n_unique().alias("values"),

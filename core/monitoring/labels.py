@@ -12,8 +12,10 @@ from datetime import datetime
 
 import polars as pl
 
+from core.contract.tasks import Task
 from core.kernel.clock import utc_text
 from core.kernel.errors import InputError, Problem
+from core.monitoring.label_values import LABEL_KINDS
 from core.monitoring.records import LabelCoverage
 from core.monitoring.times import STAMP, TIME, utc_times
 
@@ -28,11 +30,11 @@ def key_text(frame: pl.DataFrame, names: Sequence[str]) -> pl.Expr:
     return pl.concat_str(parts, separator="\x1f")
 
 
-def label_rows(labels: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    """Labels in their one form: ``key`` (text), ``label`` (bool), ``known_at`` (UTC), in order of arrival.
+def label_rows(labels: pl.DataFrame, key: Sequence[str], task: Task = "binary") -> pl.DataFrame:
+    """Labels in their one form: ``key`` (text), ``label`` (bool, text or float), ``known_at`` (UTC), as they arrived.
 
     Raises:
-        InputError: all at once: absent columns, labels that are not 0 or 1, rows without known_at.
+        InputError: all at once: absent columns, labels that the task does not have, rows without known_at.
     """
     missing = [name for name in (*key, "label", "known_at") if name not in labels.columns]
     if missing:
@@ -40,37 +42,42 @@ def label_rows(labels: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
             "The labels lack columns", problems=[Problem(f"there is no column {name}") for name in missing]
         )
     known = utc_times(labels, "known_at")
-    out = labels.select(
-        key_text(labels, key).alias("key"), pl.col("label").cast(pl.Float64, strict=False), known.alias("known_at")
-    )
+    kind = LABEL_KINDS[task]
+    out = labels.select(key_text(labels, key).alias("key"), kind.read.alias("label"), known.alias("known_at"))
     out = out.filter(pl.col("label").is_not_null() | (labels["label"].is_not_null()))
-    bad = out.filter(~pl.col("label").is_in([0.0, 1.0]).fill_null(False)).height
+    bad = out.filter(kind.wrong).height
     late = out["known_at"].null_count()
-    problems = [Problem(f"{bad} labels are neither 0 nor 1")] if bad else []
+    problems = [Problem(f"{bad} labels are {kind.words}")] if bad else []
     problems += [Problem(f"{late} labels do not say when they became known", where="known_at")] if late else []
     if problems:
         raise InputError("The labels cannot be used", problems=problems)
-    return out.with_columns(pl.col("label") == 1.0)
+    return out.with_columns(kind.final.alias("label"))
 
 
 def join_labels(
-    predictions: pl.DataFrame, labels: pl.DataFrame, as_of: datetime, *, key: Sequence[str]
+    predictions: pl.DataFrame, labels: pl.DataFrame, as_of: datetime, *, key: Sequence[str], task: Task = "binary"
 ) -> pl.DataFrame:
     """``predictions`` with ``label``, ``label_known_at`` and ``label_versions`` as known at ``as_of``.
 
     Rows stay as many and in the same order; a row whose truth is not known yet has a null label.
     """
-    known = _as_known(label_rows(labels, key), as_of)
+    known = _as_known(label_rows(labels, key, task), as_of)
     return predictions.join(known, on="key", how="left", maintain_order="left").with_columns(
         pl.col("label_versions").fill_null(0)
     )
 
 
 def coverage(
-    joined: pl.DataFrame, log: pl.DataFrame, labels: pl.DataFrame, as_of: datetime, *, key: Sequence[str]
+    joined: pl.DataFrame,
+    log: pl.DataFrame,
+    labels: pl.DataFrame,
+    as_of: datetime,
+    *,
+    key: Sequence[str],
+    task: Task = "binary",
 ) -> LabelCoverage:
     """What :func:`join_labels` found for ``joined``, a window of it; orphans are counted against the whole ``log``."""
-    known = _as_known(label_rows(labels, key), as_of)
+    known = _as_known(label_rows(labels, key, task), as_of)
     orphans = known.join(log.select("key"), on="key", how="anti").height
     labelled = joined.filter(pl.col("label").is_not_null())
     newest = labelled["label_known_at"].max()

@@ -115,6 +115,9 @@ class ModelHealth(Record):
     brier: float | None = None
     calibration: Calibration | None = None
     label_rate: float | None = None
+    figures: dict[str, Estimate] = Field(
+        default_factory=dict, description="Quality of several classes or of numbers, with 95 % intervals"
+    )
 
 
 class SloResult(Record):

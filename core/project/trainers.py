@@ -51,3 +51,7 @@ def task_shapes(doc: Document) -> Iterator[Problem]:
         yield doc.problem(
             ("labelling",), f"Weak labels are for a binary label; this one is for {task}", remedy="Remove labelling"
         )
+    for name in doc.mapping("slos") if task == "regression" else ():
+        if doc.text("slos", name, "indicator") == "quality":
+            path = ("slos", name, "indicator")
+            yield doc.problem(path, "The objective 'quality' is a floor of ROC-AUC, which numbers do not have")

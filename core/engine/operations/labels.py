@@ -39,6 +39,7 @@ def start_add_labels(context: Context, request: AddLabels) -> Done:
         "file": request.file,
         "source": request.source or Path(request.file).name,
         "key": project.events.key,
+        "task": project.label.task,
         "name": name,
         "now": utc_text(context.now),
         "allow_unknown": request.allow_unknown,

@@ -116,9 +116,12 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
     )
 
 
+HEADLINES = ("validate.roc_auc", "test.roc_auc", "validate.rmse", "test.rmse", "test.r2")
+
+
 def headline(metrics: dict[str, Any]) -> list[tuple[str, float]]:
     """The figures worth a line."""
-    return [(name, float(metrics[name])) for name in ("validate.roc_auc", "test.roc_auc") if name in metrics]
+    return [(name, float(metrics[name])) for name in HEADLINES if name in metrics]
 
 
 def _keep_points(context: Context, outcome: JobOutcome, run: str) -> None:

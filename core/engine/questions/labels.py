@@ -70,9 +70,14 @@ def label_history(engine: Engine, key: str, as_of: str = "") -> dict[str, Any]:
     wanted = _key_text(key, names)
     found = []
     for row, frame in parts:
-        mine = label_rows(frame, names).filter(pl.col("key") == wanted)
+        mine = label_rows(frame, names, project.label.task).filter(pl.col("key") == wanted)
         found += [
-            {"known_at": known, "label": int(label), "source": row.detail.get("source", ""), "snapshot": row.id}
+            {
+                "known_at": known,
+                "label": int(label) if isinstance(label, bool) else label,
+                "source": row.detail.get("source", ""),
+                "snapshot": row.id,
+            }
             for _, label, known in mine.rows()
         ]
     if not found:
@@ -105,7 +110,8 @@ def label_stream_summary(engine: Engine, as_of: str = "") -> dict[str, Any]:
     events = pl.read_parquet(engine.workspace.blobs.path(table.blob), columns=columns)
     whole = pl.concat([frame for _, frame in parts], how="vertical_relaxed")
     moment = parse_utc(as_of) if as_of else engine.workspace.clock.now()
-    stream = label_stream(whole, events, moment, key=project.events.key, time=project.events.time)
+    names, task = project.events.key, project.label.task
+    stream = label_stream(whole, events, moment, key=names, time=project.events.time, task=task)
     return {**stream.plain(), "deliveries": len(parts), "curve": delay_curve(stream).to_dicts()}
 
 

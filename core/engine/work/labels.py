@@ -26,7 +26,12 @@ def add_labels(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     progress.check()
     progress.step(1, 2, "checking labels")
     made = check_delivery(
-        frame, stored, params["key"], known=_known(folder, params["key"]), now=parse_utc(params["now"])
+        frame,
+        stored,
+        params["key"],
+        known=_known(folder, params["key"]),
+        now=parse_utc(params["now"]),
+        task=params["task"],
     )
     made.rows.write_parquet(folder.out("table.parquet"), compression="zstd", compression_level=3)
     return {

@@ -21,7 +21,8 @@ from core.project.schema import Drift, Slo
 def analyse_traffic(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     """Analyse each window of a period as of an instant; returns reports, signals and parity."""
     from core.monitoring.alerts import signals_of
-    from core.monitoring.health import Baseline, Traffic, analyse, answer_reference
+    from core.monitoring.answer_quality import answer_reference
+    from core.monitoring.health import Baseline, Traffic, analyse
     from core.monitoring.windows import combine_logs
 
     contract = read_contract(folder.input("contract"))

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from core.training.matrices import Columns, Matrix
-from core.training.scaling import CLIP, Scaling
+from core.training.scaling import BLOCK, CLIP, Scaling
 
 if TYPE_CHECKING:
     from core.training.trainers.mlp import Settings
@@ -49,21 +49,24 @@ class Reader:
 
     def __init__(self, columns: Columns, scaling: Scaling, x: Matrix) -> None:
         self.columns, self.scaling = columns, scaling
-        self.holes = [i for i, column in enumerate(columns.numbers) if np.isnan(x[:, column]).any()]
+        missing = np.flatnonzero(np.isnan(x).sum(axis=0)).tolist()
+        self.holes = [i for i, column in enumerate(columns.numbers) if column in missing]
 
     def read(self, x: Matrix) -> Inputs:
         """Rows [n, d] as a network reads them, in float32 as the graph does it."""
         mean, scale = (part.astype(np.float32) for part in (self.scaling.mean, self.scaling.scale))
-        numbers = x[:, self.columns.numbers]
-        missing = np.isnan(numbers)
-        np.copyto(numbers, np.broadcast_to(mean, numbers.shape), where=missing)
-        numbers -= mean
-        numbers /= scale
-        np.clip(numbers, -CLIP, CLIP, out=numbers)
-        if self.holes:
-            numbers = np.hstack([numbers, missing[:, self.holes].astype(np.float32)])
+        k = len(self.columns.numbers)
+        out = np.empty((len(x), self.width), dtype=np.float32)
+        for start in range(0, len(x), BLOCK):
+            numbers = x[start : start + BLOCK, self.columns.numbers]
+            missing = np.isnan(numbers)
+            np.copyto(numbers, np.broadcast_to(mean, numbers.shape), where=missing)
+            numbers -= mean
+            numbers /= scale
+            np.clip(numbers, -CLIP, CLIP, out=out[start : start + BLOCK, :k])
+            out[start : start + BLOCK, k:] = missing[:, self.holes]
         codes = x[:, self.columns.categories].astype(np.int64) + np.array(self.columns.offsets, dtype=np.int64)
-        return Inputs(torch.from_numpy(np.ascontiguousarray(numbers)), torch.from_numpy(codes))
+        return Inputs(torch.from_numpy(out), torch.from_numpy(codes))
 
     @property
     def width(self) -> int:

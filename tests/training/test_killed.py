@@ -1,0 +1,76 @@
+"""A training that is killed outright goes on from its checkpoint to the very same bytes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.contract.schema import Contract
+from core.kernel.progress import Silent
+from core.project.schema import Candidate
+from core.training.records import TrainResult
+from core.training.train import train
+from tests.training.task_sets import training_set
+
+NETWORK = {"width": 8, "heads": 2, "blocks": 1, "epochs": 4, "batch": 256, "device": "cpu", "schedule": "cosine"}
+FAMILIES: dict[str, tuple[str, dict[str, Any], int]] = {
+    "boosting": ("boosting", {"iterations": 45, "report_every": 15, "min_leaf": 10}, 15),
+    "network": ("mlp", {**NETWORK, "architecture": "transformer"}, 1),
+}
+CHILD = """
+import json, os, signal, sys
+from pathlib import Path
+from core.contract.schema import Contract
+from core.kernel.progress import Silent
+from core.project.schema import Candidate
+from core.training.train import train
+
+class Deadly(Silent):
+    points = 0
+    def metric(self, name, step, value):
+        self.points += name.startswith("validate")
+        if self.points == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+told = json.loads(sys.stdin.read())
+train(Candidate.read(told["candidate"]), "it", Path(told["rows"]), Contract.read(told["contract"]), 7,
+      Path(told["out"]), Deadly())
+"""
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Contract]:
+    return training_set("multiclass", tmp_path_factory.mktemp("set"))
+
+
+def finished(family: str, rows: tuple[Path, Contract], out: Path, **more: Any) -> TrainResult:
+    trainer, settings, _ = FAMILIES[family]
+    return train(Candidate(trainer=trainer, settings=settings | more), "it", *rows, 7, out, Silent())
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_killed_training_goes_on_to_the_same_bytes(family: str, rows: tuple[Path, Contract], tmp_path: Path) -> None:
+    trainer, settings, least = FAMILIES[family]
+    told = {
+        "candidate": {"trainer": trainer, "settings": settings},
+        "rows": str(rows[0]),
+        "contract": rows[1].plain(),
+        "out": str(tmp_path / "killed"),
+    }
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD], input=json.dumps(told), text=True, capture_output=True, check=False, timeout=250
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert [file.name for file in (tmp_path / "killed").iterdir()] == ["checkpoint.npz"]
+    resumed = finished(family, rows, tmp_path / "killed")
+    whole = finished(family, rows, tmp_path / "whole")
+    assert resumed.resumed_from >= least
+    assert resumed.model_digest == whole.model_digest
+    assert resumed.predictions_digest == whole.predictions_digest
+    assert sorted(file.name for file in (tmp_path / "killed").iterdir()) == ["model.onnx", "predictions.parquet"]
