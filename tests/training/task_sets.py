@@ -17,12 +17,25 @@ CATEGORIES = ["weathersit", "mnth"]
 NUMBERS = ["hr", "temp", "hum", "windspeed", "workingday"]
 
 
-def bikes() -> pl.DataFrame:
-    """3,000 hours of hire in 2011, shuffled over the year so that small splits see all seasons."""
+def bikeshare() -> pl.DataFrame:
+    """The table as its package has it."""
     spec = find_spec("ISLP")
     assert spec is not None
     assert spec.submodule_search_locations
-    frame = pl.read_csv(Path(spec.submodule_search_locations[0]) / "data" / "Bikeshare.csv")
+    return pl.read_csv(Path(spec.submodule_search_locations[0]) / "data" / "Bikeshare.csv")
+
+
+def hours() -> pl.DataFrame:
+    """Every third hour of 2011 with its time, and when its hire was known."""
+    begun = pl.datetime(2011, 1, 1, time_zone="UTC") + pl.duration(days=pl.col("day") - 1, hours=pl.col("hr"))
+    frame = bikeshare().with_columns(begun.alias("at"), pl.format("h{}", pl.int_range(pl.len())).alias("id"))
+    frame = frame.with_columns((pl.col("at") + pl.duration(hours=1)).alias("known")).gather_every(3)
+    return frame.select("id", "at", "known", "weathersit", "hr", "temp", "hum", "workingday", "bikers")
+
+
+def bikes() -> pl.DataFrame:
+    """3,000 hours of hire in 2011, shuffled over the year so that small splits see all seasons."""
+    frame = bikeshare()
     frame = frame.filter(pl.col("weathersit") != "heavy rain/snow").sample(3_000, shuffle=True, seed=3)
     share = pl.int_range(pl.len()) / pl.len()
     split = pl.when(share < SPLITS["train"]).then(pl.lit("train"))

@@ -1,0 +1,68 @@
+"""Three trainers on three kinds of task: trained, evaluated, gated and registered, from one real table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.engine.client import Client, connect
+from core.engine.founding import found_workspace
+
+from ..faults.orders import PASSPHRASE
+from ..training.task_sets import hours
+
+TEXT = (Path(__file__).parent / "bikes.yaml").read_text()
+BINARY = "label: {name: busy, expression: bikers > 140, known_at: known}"
+LABELS = {
+    "binary": BINARY,
+    "multiclass": (
+        "label: {name: level, known_at: known, task: multiclass, expression: "
+        "\"CASE WHEN bikers > 250 THEN 'busy' WHEN bikers > 80 THEN 'usual' ELSE 'calm' END\"}"
+    ),
+    "regression": "label: {name: hired, expression: bikers, known_at: known, task: regression}",
+}
+GATES = {
+    "binary": "metrics.roc_auc.value",
+    "multiclass": 'metrics.accuracy.value, op: ">=", value: 0.5}',
+    "regression": 'metrics.r2.value, op: ">=", value: 0.2}',
+}
+TRAINERS = {"linear", "trees", "network"}
+
+
+def project_text(task: str) -> str:
+    text = TEXT.replace(BINARY, LABELS[task])
+    if task == "binary":
+        return text
+    return text.replace('metrics.roc_auc.value, op: ">=", value: 0.7}', GATES[task])
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    root = tmp_path_factory.mktemp("tasks")
+    found_workspace(root / "workspace", "founder", PASSPHRASE)
+    client = connect(root / "workspace", user="founder", passphrase=PASSPHRASE)
+    client.root = root  # type: ignore[attr-defined]
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize("task", list(LABELS))
+def test_three_trainers_from_table_to_registry(task: str, held: Client, tmp_path: Path) -> None:
+    hours().write_csv(tmp_path / "hours.csv")
+    (tmp_path / "plimsoll.yaml").write_text(project_text(task).replace("project: bikes", f"project: bikes_{task}"))
+    steps = walk(held, tmp_path)
+    for name in TRAINERS:
+        assert steps[f"gates:{name}"]["state"] == "done"
+        assert "all passed" in steps[f"gates:{name}"]["summary"], steps[f"gates:{name}"]["summary"]
+    assert "waits for a proposal" in steps["register"]["summary"]
+
+
+def walk(held: Client, project: Path) -> dict[str, Any]:
+    held.change("project.load", {"path": str(project)})
+    run = held.change("pipeline.run", {})["pipeline"]
+    while (view := held.ask("pipeline", id=run))["state"] == "running":
+        held.pause(0.05)
+    assert view["state"] == "done", view["error"]
+    return {step["name"]: step for step in view["steps"]}
