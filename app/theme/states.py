@@ -28,14 +28,14 @@ _TABLE = {
         "warn",
         "triangle",
     ): "warn warning warned degraded drifted drift stale acknowledged partial unverified challenger retyped changed "
-    "expiring paused held attention ticket worse quarantined",
+    "expiring paused held attention ticket worse quarantined granted",
     (
         "bad",
         "cross",
     ): "bad error failed fail critical rejected reject refused denied firing breached alarm open revoked "
     "rolled_back invalid blocked unreachable down lost page rollback",
     ("info", "ring"): "running started in_progress pending proposed awaiting queued deploying canary shadow pushing "
-    "in_review staged staging candidate signing added retrain propose declared",
+    "in_review staged staging candidate signing added retrain propose declared requested",
     ("neutral", "dash"): "unknown none draft archived retired cancelled skipped idle superseded withdrawn expired "
     "disabled never inactive empty waiting unopened same log too_small note removed not_materialised no_target",
 }

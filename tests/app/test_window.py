@@ -203,6 +203,13 @@ def test_each_is_told_why_not() -> None:
     assert count >= 9
     assert f"{count} of {count} left" in why("grace", set())
     assert why("grace", {piece["id"] for piece in answer["dossier"]["evidence"]}) == ""
+    gate = {"rule": "ece", "severity": "block", "passed": False}
+    answer["dossier"]["gates"].append(gate)
+    assert why("grace", set()) == "The policy blocks it: ece."
+    answer["exceptions"] = [{"rule": "ece", "stands": True}]
+    assert "evidence first" in why("grace", set())
+    answer["exceptions"][0]["stands"] = False
+    assert why("grace", set()) == "The policy blocks it: ece."
     assert "nothing left to sign" in obstacle({**answer, "state": "deployed"}, reviewer, set())
 
 

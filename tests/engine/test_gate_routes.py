@@ -252,8 +252,12 @@ def test_a_release_on_an_exception_stands_until_it_is_revoked_or_expired(office:
     releases = {}
     for environment in ("production", "staging"):
         made = office.ana.change("release.propose", {"model": "wages", "environment": environment})["release"]
-        dossier = office.ana.ask("release", id=made)["dossier"]
-        assert len(dossier["exceptions"]) == 1
+        view = office.ana.ask("release", id=made)
+        dossier = view["dossier"]
+        assert [(one["rule"], one["signer_name"], one["stands"]) for one in view["exceptions"]] == [
+            ("bad_slice", "grace", True)
+        ]
+        assert [piece["kind"] for piece in dossier["evidence"]].count("exception") == 1
         assert {gate["rule"] for gate in dossier["gates"]} >= {"evidence_evaluation", "evidence_validation"}
         assert office.sign(made)["complete"]
         office.ana.wait(office.ana.change("release.package", {"release": made})["job"])

@@ -91,7 +91,9 @@ def obstacle(answer: dict[str, Any], me: dict[str, Any], opened: set[str]) -> st
     if why:
         return why
     dossier = answer.get("dossier") or {}
+    exempt = {one["rule"] for one in answer.get("exceptions") or [] if one["stands"]}
     blocked = [g["rule"] for g in dossier.get("gates") or [] if not g["passed"] and g.get("severity") == "block"]
+    blocked = [rule for rule in blocked if rule not in exempt]
     if blocked:
         return f"The policy blocks it: {', '.join(blocked)}."
     left = [e for e in dossier.get("evidence") or [] if e["id"] not in opened]

@@ -51,7 +51,7 @@ SLICES = [
     Column("difference", "AUC", fmt.signed, "number"),
     Column("error", "Error rate", fmt.signed, "number"),
 ]
-PLACES = {"run": "experiments", "monitoring": "monitoring"}
+PLACES = {"run": "experiments", "monitoring": "monitoring", "exception": "governance"}
 
 
 class View(Page):
@@ -207,12 +207,15 @@ class View(Page):
         )
 
     def _show_gates(self, gates: list[dict[str, Any]]) -> None:
+        until = {one["rule"]: fmt.when(one["expires_at"]) for one in self._standing()}
         rows = [
             {
-                "state": "passed" if g["passed"] else "blocked" if g.get("severity") == "block" else "warned",
+                "state": self._state_of(g),
                 "rule": str(g["rule"]).replace("_", " "),
                 "asked": f"{g['op']} {g['expected']}",
-                "observed": str(g["observed"]),
+                "observed": f"{g['observed']}, exception to {until[g['rule']]}"
+                if g["rule"] in until
+                else str(g["observed"]),
             }
             for g in gates
         ]
@@ -221,13 +224,24 @@ class View(Page):
         self.gates.show_frame(pl.DataFrame(rows, schema=schema), GATES)
         self.gates.show_all()
 
+    def _standing(self) -> list[dict[str, Any]]:
+        return [one for one in self._answer.get("exceptions") or [] if one["stands"]]
+
+    def _state_of(self, gate: dict[str, Any]) -> str:
+        """A failed gate that an exception lets stand warns; it blocks again when the exception ends."""
+        if gate["passed"]:
+            return "passed"
+        stands = gate["rule"] in {one["rule"] for one in self._standing()}
+        return "blocked" if gate.get("severity") == "block" and not stands else "warned"
+
     def _show_figures(self, answer: dict[str, Any], dossier: dict[str, Any]) -> None:
         needed = int(dossier.get("approvals_needed") or 0)
         good = (answer.get("tally") or {}).get("approved_by") or []
         self.tally.say(f"{len(good)} of {needed}", f"by {' or '.join(dossier.get('approver_roles') or [])}s")
         gates = dossier.get("gates") or []
         failed = [g for g in gates if not g["passed"]]
-        state = "blocked" if any(g.get("severity") == "block" for g in failed) else "warned" if failed else "passed"
+        states = {self._state_of(g) for g in gates}
+        state = next((one for one in ("blocked", "warned") if one in states), "passed")
         note = ", ".join(str(g["rule"]) for g in failed) or str(dossier.get("policy") or "")
         self.gate_figure.say(f"{len(gates) - len(failed)} of {len(gates)}", note, state)
         value, low, high = figure_of(dossier, self._report, "roc_auc")

@@ -52,6 +52,7 @@ PEOPLE = [
     Column("key", "Signing key", kind="mono"),
     Column("created_at", "Since (UTC)", fmt.when, "time"),
 ]
+EXCEPTIONS_TAB = 2
 EXCEPTIONS = [
     Column("state", "State", kind="badge"),
     Column("rule", "Gate"),
@@ -84,6 +85,7 @@ class View(Page):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
         self.model = GovernanceModel(bridge, self)
+        self._wanted = ""
         self.model.failed.connect(self.show_error)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Filter by kind, subject or person, then Enter")
@@ -122,7 +124,7 @@ class View(Page):
         self.none_asked.setAlignment(Qt.AlignmentFlag.AlignCenter)
         detail = Card("Exception").add(self.exception)
         detail.body.addStretch(1)
-        self.asked = self.split(self.exceptions, detail, sizes=(3, 1))
+        self.asked = self.split(self.exceptions, detail, sizes=(2, 1))
         tab = QWidget()
         box = QVBoxLayout(tab)
         box.setContentsMargins(0, 12, 0, 0)
@@ -137,7 +139,11 @@ class View(Page):
         self.model.exceptions(self._show_exceptions)
 
     def open_item(self, item: str) -> None:
-        self.search.setText(item)
+        if item.startswith("exc-"):
+            self._wanted = item
+            self.tabs.setCurrentIndex(EXCEPTIONS_TAB)
+        else:
+            self.search.setText(item)
 
     def run_command(self, name: str) -> None:
         if name == "governance.verify":
@@ -173,10 +179,11 @@ class View(Page):
         self.asked.setVisible(there)
         self.none_asked.setVisible(not there)
         standing = frame.filter(pl.col("state").is_in(["requested", "granted"])).height if there else 0
-        self.tabs.setTabText(2, f"Exceptions ({standing} open)" if standing else "Exceptions")
+        self.tabs.setTabText(EXCEPTIONS_TAB, f"Exceptions ({standing} open)" if standing else "Exceptions")
         if there:
             self.exceptions.show_frame(frame, [c for c in EXCEPTIONS if c.name in frame.columns], key="exception")
-            self.exceptions.choose_first()
+            rows = frame["exception"].to_list()
+            self.exceptions.selectRow(rows.index(self._wanted) if self._wanted in rows else 0)
 
     def _show_exception(self, row: dict[str, Any]) -> None:
         times = ("requested_at", "expires_at")

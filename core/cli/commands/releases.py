@@ -91,6 +91,9 @@ def show(context: typer.Context, release: ReleaseId) -> None:
     output.rows(signed, [[one[name] for name in signed] for one in view["sign_offs"]], "Sign-offs")
     shown = ("rule", "observed", "op", "expected", "passed")
     output.rows(shown, [[gate[name] for name in shown] for gate in dossier["gates"]], "Gates")
+    if view["exceptions"]:
+        told = ("rule", "signer_name", "expires_at", "stands", "reason")
+        output.rows(told, [[one[name] for name in told] for one in view["exceptions"]], "Exceptions")
     output.rows(
         ("kind", "id", "summary"), [[e["kind"], e["id"], e["summary"]] for e in dossier["evidence"]], "Evidence"
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 from sqlmodel import Session, col, select
 
+from core.contract.exceptions import GateException
 from core.contract.release import Dossier, Evidence
 from core.contract.signoffs import SignOffTally
 from core.engine.context import Context, Done, state_of
@@ -85,6 +86,7 @@ def propose(context: Context, request: ProposeRelease) -> Done:
     ]
     _refuse_by_policy_in_force(session, version, run, project.policy)
     about = about_run(version.model, request.environment, run.id, project.policy)
+    exceptions = exempt(session, project.policy, about, gates, context.now)
     dossier = build_dossier(
         release=release,
         project=version.model,
@@ -95,11 +97,11 @@ def propose(context: Context, request: ProposeRelease) -> Done:
         author_person=context.actor.person,
         proposed_at=context.now,
         gates=gates,
-        evidence=_evidence(session, version),
+        evidence=[*_evidence(session, version), *map(_exception_evidence, exceptions.values())],
         policy=project.policy,
         makers=_makers(session, run),
         previous=_previous(session, version.model),
-        exceptions=exempt(session, project.policy, about, gates, context.now),
+        exceptions=exceptions,
         demands_less=_demands_less(session, version.model, project.policy),
     )
     text = canonical_json(dossier.plain()).decode()
@@ -368,3 +370,10 @@ def _evidence(session: Session, version: ModelVersion) -> list[Evidence]:
     ]
     rows = [session.get_one(Report, one) for one in ids]
     return [Evidence(kind=row.kind, id=row.id, digest=row.blob, summary=row.summary) for row in rows]
+
+
+def _exception_evidence(envelope: Envelope) -> Evidence:
+    """A signed exception as a piece of evidence that reviewers open."""
+    said = GateException.read(envelope.statement())
+    words = f"{said.rule} may stand until {said.expires_at[:16]}: {said.fact} is {said.observed}. {said.reason}"
+    return Evidence(kind="exception", id=said.exception, digest=digest_json(envelope.plain()), summary=words)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from sqlmodel import Session, col, select
 
+from core.contract.exceptions import GateException
+from core.contract.release import Dossier
 from core.engine.context import state_of
+from core.engine.exceptions import release_problems
 from core.engine.find import find
 from core.engine.operations.releases import read_dossier, sign_offs, tally_of
 from core.engine.questions.training import user_names
@@ -65,6 +69,7 @@ def release(engine: Engine, id: str) -> dict[str, Any]:
         row = find(session, Release, id)
         dossier, counted = read_dossier(row), tally_of(session, row)
         package = session.exec(select(Package).where(Package.release == row.id)).first()
+        stopped = release_problems(session, row, engine.workspace.clock.now())
         return {
             "release": row.id,
             "state": state_of(session, "release", row.id),
@@ -73,6 +78,8 @@ def release(engine: Engine, id: str) -> dict[str, Any]:
             "dossier_intact": dossier.fingerprint() == row.dossier_digest,
             "author_name": user_names(session).get(dossier.author, dossier.author),
             "sign_offs": _signed(session, row, counted),
+            "exceptions": _exceptions(dossier, stopped),
+            "stopped": {rule: problem.line() for rule, problem in stopped.items()},
             "tally": counted.plain() | {"complete": counted.complete},
             "package": package.id if package else None,
             "package_digest": package.blob if package else None,
@@ -80,6 +87,13 @@ def release(engine: Engine, id: str) -> dict[str, Any]:
             "deployments": [_deployment(one) for one in _deployments(session, row.id)],
             "model_version": row.model_version,
         }
+
+
+def _exceptions(dossier: Dossier, stopped: Container[str]) -> list[dict[str, Any]]:
+    """The exceptions that a dossier carries, and whether each lets its gate stand now."""
+    said = [GateException.read(one.statement()) for one in dossier.exceptions]
+    names = ("exception", "rule", "reason", "requested_by_person", "signer_name", "comment", "signed_at", "expires_at")
+    return [{**{name: getattr(one, name) for name in names}, "stands": one.rule not in stopped} for one in said]
 
 
 def _signed(session: Session, row: Release, counted: Any) -> list[dict[str, Any]]:
