@@ -150,7 +150,16 @@ def peer(root: Path, file: Path, floor: float) -> None:
     quiet = {"cwd": folder, "check": True, "capture_output": True}
     subprocess.run([command, "init", "--no-scm"], **quiet)
     subprocess.run([command, "config", "cache.type", "copy"], **quiet)
-    say("dvc add / hash and copy", timed(lambda: subprocess.run([command, "add", file.name], **quiet)), floor, 1.5)
+    add = lambda: subprocess.run([command, "add", file.name], **quiet)  # noqa: E731
+    say("dvc add / hash and copy", timed(add), floor, 1.5)
+    held = sum(path.stat().st_size for path in (folder / ".dvc" / "cache").rglob("*") if path.is_file())
+    with (folder / file.name).open("rb+") as edited:
+        edited.seek(file.stat().st_size // 2)
+        edited.write(os.urandom(file.stat().st_size // 100))
+    ours, hashed = timed(add), timed(lambda: digest_file(file))
+    new = sum(path.stat().st_size for path in (folder / ".dvc" / "cache").rglob("*") if path.is_file()) - held
+    more = f"; {100 * new / file.stat().st_size:.0f} % new bytes"
+    say("dvc add after an edit in place of 1 % / hash again", ours, hashed, 2, more)
     shutil.rmtree(folder)
 
 
@@ -198,6 +207,20 @@ def tables(root: Path, mebibytes: int) -> None:
             sizes.append(shelf.stored() - before)
         print(f"1 % of rows inserted, as a file of {name}: {100 * sizes[1] / sizes[0]:.2f} % new bytes", flush=True)
         first_of(root / "file.parquet", root)
+    shutil.rmtree(root / "shelf")
+
+
+def growing(root: Path) -> None:
+    """Twenty daily snapshots of a table from its first day, 900 rows a day."""
+    frame, shelf, last = table(20 * 900), Shelf(root / "shelf"), ""
+    for day in range(1, 21):
+        frame[: 900 * day].write_parquet(shelf.job / "table.parquet", compression="zstd", compression_level=3)
+        cut_table(shelf.job, Silent(), shelf.blobs.path(last) if last else None)
+        last = shelf.blobs.put_table(shelf.job)
+    newest, one = shelf.blobs.size(last), (shelf.job / "table.parquet").stat().st_size
+    stored = shelf.stored()
+    told = f"{stored / newest:.2f} times the newest, {stored / one:.2f} times it as one file"
+    print(f"20 daily snapshots from the first day: {told}", flush=True)
     shutil.rmtree(root / "shelf")
 
 
@@ -252,13 +275,14 @@ def scan(folder: str) -> int:
 
 
 def main() -> None:
-    """Run all three."""
+    """Run all of them."""
     mebibytes = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         small_files(root, count)
         tables(root, mebibytes)
+        growing(root)
         large_file(root, mebibytes)
 
 
