@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.plots.decimate import min_max
+from app.plots.hover import Hover
 from app.plots.legend import Legend
 from app.plots.series import Chart, Series
 from app.tables import format as fmt
@@ -50,6 +51,7 @@ class ChartView(QWidget):
         self._plot.setMinimumHeight(max(120, height - 60))
         self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._hover = Hover(self._plot)
         self._table = Table("Chart values")
         self._stack = QStackedWidget()
         self._stack.addWidget(self._plot)
@@ -126,6 +128,7 @@ class ChartView(QWidget):
             item.addItem(pg.InfiniteLine(chart.level[0], angle=0, pen=pen))
         for one in chart.series:
             self._draw(one)
+        self._hover.attach(chart)
         self._legend.show_series(
             [(s.name, palette.series[s.colour % len(palette.series)], s.dashed, s.kind) for s in chart.series]
             if len(chart.series) > 1
@@ -177,6 +180,11 @@ class ChartView(QWidget):
                 pg.BarGraphItem(
                     x0=one.x, x1=one.y2, height=np.nan_to_num(one.y), brush=fill, pen=pg.mkPen(palette.surface, width=1)
                 )
+            )
+        elif one.kind == "floats" and one.y2 is not None:
+            height = np.nan_to_num(one.y2 - one.y)
+            item.addItem(
+                pg.BarGraphItem(x=one.x, y0=one.y, height=height, width=one.width, brush=fill, pen=pg.mkPen(None))
             )
         elif one.kind == "points":
             item.addItem(pg.ScatterPlotItem(one.x, one.y, size=6, brush=fill, pen=pg.mkPen(None)))

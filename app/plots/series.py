@@ -12,7 +12,9 @@ from app.plots.decimate import Floats
 
 @dataclass(frozen=True)
 class Series:
-    """One set of points. ``kind`` is ``line``, ``points``, ``bars``, ``steps`` or ``band`` (y to ``y2``)."""
+    """One set of points. ``kind`` is ``line``, ``points``, ``bars``, ``steps``, ``floats`` (bars from y to ``y2``)
+    or ``band`` (y to ``y2``).
+    """
 
     name: str
     x: Floats

@@ -22,13 +22,19 @@ class KeyFigure(Card):
     def __init__(self, name: str, value: str = "–", note: str = "", state: str = "") -> None:
         super().__init__()
         self._name = name
+        self.name_line = Label(name, "muted")
         self.value = Label(value, "figure")
         self.note_line = ElidedLabel(note, "caption")
         self.badge = StateBadge()
         self.badge.setVisible(False)
         self.body.setSpacing(4)
-        self.add(Label(name, "muted"), row(self.value, self.badge, None, gap=10), self.note_line)
+        self.add(self.name_line, row(self.value, self.badge, None, gap=10), self.note_line)
         self.say(value, note, state)
+
+    def rename(self, name: str) -> None:
+        """Give the figure another name; say its value after."""
+        self._name = name
+        self.name_line.setText(name)
 
     def say(self, value: str, note: str = "", state: str = "", word: str = "") -> None:
         """Show a value, what it means, and its state if it has one."""

@@ -31,10 +31,18 @@ def plain(answer: Any, most: int = 40) -> Any:
 
 
 def thinned(report: dict[str, Any]) -> dict[str, Any]:
-    """An evaluation with fewer points and slices."""
-    report["curves"] = {name: points[::8] for name, points in report["curves"].items()}
-    report["thresholds"] = report["thresholds"][::5]
+    """An evaluation with fewer points, slices and explained rows."""
+    if "curves" in report:
+        report["curves"] = {name: [*points[::8], *points[-1:]] for name, points in report["curves"].items()}
+        report["thresholds"] = report["thresholds"][::5]
     report["slices"] = report["slices"][:30]
+    for cluster in report.get("errors") or []:
+        cluster["worst"] = cluster["worst"][:4]
+    if report.get("explanation"):
+        report["explanation"]["explained"] = report["explanation"]["explained"][:4]
+        report["explanation"]["dependence"] = report["explanation"]["dependence"][:3]
+        for one in report["explanation"]["dependence"]:
+            one["rows"] = one["rows"][:4]
     return report
 
 

@@ -9,7 +9,16 @@ import polars as pl
 from app.pages.base import PageModel, Then
 from app.tables import format as fmt
 
-WORDS = {"roc_auc": "ROC-AUC", "brier": "Brier score", "f1": "F1", "expected_cost": "Expected cost a row"}
+WORDS = {
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "mape": "MAPE",
+    "roc_auc": "ROC-AUC",
+    "brier": "Brier score",
+    "f1": "F1",
+    "expected_cost": "Expected cost a row",
+}
 
 
 class EvaluationModel(PageModel):
@@ -173,3 +182,82 @@ def comparison_text(champion: dict[str, Any] | None) -> str:
         return "There was no champion to compare with."
     verdict = str(champion.get("verdict")).capitalize()
     return f"{verdict} on {fmt.number(champion.get('rows'))} rows scored by both: {champion.get('reason')}"
+
+
+def found_frame(discovered: dict[str, Any] | None) -> pl.DataFrame:
+    """One row a slice that was found, the best scored first."""
+    rows = [
+        {
+            "slice": " · ".join(f"{f} {v}" for f, v in zip(one["features"], one["values"], strict=True)),
+            "rows": one["rows"],
+            "share": one["share"],
+            "ratio": one["ratio"],
+            "difference": one["difference"],
+            "beyond": one.get("beyond_expected"),
+            "score": one["score"],
+            "p": one["p_corrected"],
+        }
+        for one in (discovered or {}).get("slices") or []
+    ]
+    numbers = dict.fromkeys(("share", "ratio", "difference", "beyond", "score", "p"), pl.Float64)
+    return pl.DataFrame(rows, schema={"slice": pl.String, "rows": pl.Int64, **numbers}, strict=False)
+
+
+def loss_slices_frame(slices: list[dict[str, Any]]) -> pl.DataFrame:
+    """One row a slice of a label that is no yes or no, the worst first."""
+    rows = [
+        {
+            "state": "too small"
+            if not s["adequate"]
+            else "worse"
+            if s["significant"] and (s["difference"] or 0) > 0
+            else "same",
+            "slice": " · ".join(f"{f} {v}" for f, v in zip(s["features"], s["values"], strict=True)),
+            "rows": s["rows"],
+            "loss": s["loss"],
+            "interval": fmt.between(s["low"], s["high"]),
+            "difference": s["difference"],
+            "figure": s["figure"],
+            "apart": s["figure_difference"],
+            "q": s["q"],
+        }
+        for s in sorted(slices, key=lambda s: (not s["adequate"], -s["loss"]))
+    ]
+    numbers = dict.fromkeys(("difference", "figure", "apart", "q"), pl.Float64)
+    schema = {"state": pl.String, "slice": pl.String, "rows": pl.Int64, "loss": pl.Float64, "interval": pl.String}
+    return pl.DataFrame(rows, schema=schema | numbers, strict=False)
+
+
+def task_months_frame(stability: list[dict[str, Any]]) -> pl.DataFrame:
+    """One row a calendar month with the figures of its task."""
+    rows = [{"month": one["month"], "rows": one["rows"], **one["figures"]} for one in stability]
+    return pl.DataFrame(rows) if rows else pl.DataFrame(schema={"month": pl.String})
+
+
+HEADLINES = {
+    "binary": ("roc_auc", "brier"),
+    "multiclass": ("accuracy", "log_loss"),
+    "regression": ("rmse", "mae"),
+}
+
+
+def headline(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and note of the three key figures of a report."""
+    metrics, task = report.get("metrics") or {}, report.get("task") or "binary"
+    out = []
+    for name in HEADLINES[task]:
+        middle, low, high = estimate(metrics.get(name))
+        out.append((WORDS.get(name, name.replace("_", " ").capitalize()), fmt.number(middle), fmt.interval(low, high)))
+    if task == "regression":
+        middle, low, high = estimate(metrics.get("bias"))
+        return [*out, ("Mean residual", fmt.signed(middle), fmt.interval(low, high))]
+    calibration = report.get("calibration") or {}
+    if task == "multiclass":
+        return [*out, ("Calibration error", fmt.score(calibration.get("ece")), "of the called class")]
+    ece, _low, _high = estimate(calibration.get("ece", metrics.get("ece")))
+    debiased = calibration.get("ece_debiased")
+    note = f"{fmt.score(debiased)} without chance, " if debiased is not None else ""
+    return [
+        *out,
+        ("Calibration error", fmt.score(ece), f"{note}largest in one bin {fmt.score(calibration.get('mce'))}"),
+    ]
