@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from core.kernel.errors import InputError
-from core.measures.slice_discovery import ALPHA, NULL, _Search, coded, discover_slices
+from core.measures.slice_discovery import ALPHA, NULL, Coded, _Search, coded, discover_slices
 
 
 def table(rng, n=20_000):
@@ -55,6 +56,25 @@ def test_rows_errors_and_scores_equal_bare_group_bys(skewed):
     assert search.scores(np.array([n]), np.array([total])) == pytest.approx(score)
 
 
+def test_scores_equal_those_of_the_sliceline_package():
+    """Its 0.3.0 on 4,000 rows of 5 coded columns, run in an environment of its own: the 12 best slices."""
+    peer = np.load(Path(__file__).parent / "expected" / "sliceline.npz")
+    names = [[str(v) for v in range(1, column.max() + 1)] for column in peer["codes"].T]
+    columns = [Coded(str(i), column, names[i]) for i, column in enumerate(peer["codes"].T)]
+    search = _Search(columns, peer["error"], float(peer["alpha"]), int(peer["min_rows"]))
+    keys, rows, totals = search.counted()
+    scores = search.scores(rows, totals)
+    best = np.argsort(-scores, kind="stable")[: len(peer["scores"])]
+    assert scores[best] == pytest.approx(peer["scores"], abs=1e-9)
+    assert rows[best].tolist() == peer["sizes"].tolist()
+    for key, theirs in zip(keys[best].tolist(), peer["slices"].tolist(), strict=True):
+        ours = [0] * 5
+        for column, code in ((key[0], key[1]), (key[2], key[3])):
+            if column >= 0:
+                ours[column] = code
+        assert ours == theirs
+
+
 def test_what_is_rare_or_like_a_key_is_no_slice(skewed):
     frame, _ = skewed
     assert coded(frame["tail"], 150) is None
@@ -64,13 +84,13 @@ def test_what_is_rare_or_like_a_key_is_no_slice(skewed):
 
 
 def test_the_p_value_is_that_of_a_random_subset(skewed):
-    """Skewed errors, slices of 200 rows: a normal's tail would call four times too many of them."""
+    """Skewed errors, slices of 200 rows: a normal's tail calls nearly twice too many at 0.002."""
     _, error = skewed
     search, rng = _Search([], error, ALPHA, 150), np.random.default_rng(4)
     totals = np.array([error[rng.choice(error.size, 200, replace=False)].sum() for _ in range(6_000)])
     p = search.p_values(np.full(totals.size, 200.0), totals)
     assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.012)
-    assert np.mean(p < 0.002) == pytest.approx(0.002, abs=0.002)
+    assert np.mean(p < 0.002) == pytest.approx(0.002, abs=0.001)
 
 
 def test_silence_without_a_bad_slice():

@@ -45,6 +45,8 @@ EVALUATIONS: dict[str, Any] = {
     "champion": pl.String,
     "gates": pl.String,
     "created_at": pl.Datetime("us", "UTC"),
+    "primary": pl.String,
+    "value": pl.Float64,
 }
 
 
@@ -111,6 +113,14 @@ def run_metrics(engine: Engine, id: str, points: int = 4000) -> pl.DataFrame:
     return read_points(engine.workspace.database, row.id, most=points)
 
 
+def _deciding(facts: dict[str, Any]) -> tuple[str | None, float | None]:
+    """A figure to tell evaluations apart by, whatever their label is."""
+    for name in ("roc_auc", "accuracy", "rmse"):
+        if f"metrics.{name}.value" in facts:
+            return name, float(facts[f"metrics.{name}.value"])
+    return None, None
+
+
 @question("evaluations")
 def evaluations(engine: Engine) -> pl.DataFrame:
     """All evaluations, newest first."""
@@ -133,6 +143,7 @@ def evaluations(engine: Engine) -> pl.DataFrame:
                     str(facts.get("champion.verdict", "none")),
                     ("passed" if gates.passed else "blocked") if gates else None,
                     row.created_at,
+                    *_deciding(facts),
                 )
             )
     return pl.DataFrame(rows, schema=EVALUATIONS, orient="row")
