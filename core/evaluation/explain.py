@@ -16,13 +16,14 @@ from core.contract.schema import Contract
 from core.evaluation.explain_graph import SQUASHING, leaves_of, margins_of
 from core.evaluation.explain_records import Dependence, Explanation, FeatureEffect, RowExplanation
 from core.measures.classification import Floats, midranks
-from core.measures.shapley import Shapley, additive_shapley, dependence, sampled_shapley, tree_shapley
+from core.measures.shapley import MAX_PATH, Shapley, additive_shapley, dependence, sampled_shapley, tree_shapley
 
 Matrix = npt.NDArray[np.float32]
 Ask = Callable[[Matrix], Floats]
 BACKGROUND, EXPLAINED, WORST, SPREAD, SAMPLED = 200, 400, 20, 20, 32
 SAMPLED_ROWS = 120
 SHOWN_FEATURES, GRID, LEVELS, LINES = 8, 20, 20, 24
+MOST_LEAVES = 50_000  # half a minute; more are sampled
 TOLERANCE = 1e-3  # float32 answers against float64 sums
 MASK = "•••"
 
@@ -67,7 +68,7 @@ def explain(model: bytes, contract: Contract, train: pl.DataFrame, judged: Judge
     top = sorted(shown, key=lambda j: -effects[j].mean_abs)[:SHOWN_FEATURES]
     return Explanation(
         method=method,
-        scale="log-odds" if squashed else "label",
+        scale="log-odds" if squashed else "label" if contract.task == "regression" else "probability",
         outputs=list(getattr(contract, "classes", [])) if margins.shape[1] > 1 else [],
         features=features.columns,
         base=found.base.tolist(),
@@ -98,7 +99,7 @@ def _values(graph: onnx.ModelProto, ask: Ask, x: Matrix, background: Matrix, see
     """Method, values, and how many of the rows they are for."""
     exact: list[tuple[str, Callable[[], Shapley]]] = []
     trees = leaves_of(graph)
-    if trees is not None:
+    if trees is not None and len(trees[0]) <= MOST_LEAVES and all(len(leaf.features) <= MAX_PATH for leaf in trees[0]):
         leaves, base = trees
         exact.append(("trees", lambda: tree_shapley(leaves, x, background, base)))
     else:

@@ -58,7 +58,7 @@ class Explanation(Record):
     """
 
     method: Literal["trees", "additive", "sampled"]
-    scale: Literal["log-odds", "label"]
+    scale: Literal["log-odds", "probability", "label"]
     outputs: list[str] = Field(default_factory=list, description="Classes, where there are several")
     features: list[str]
     base: list[float]
