@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -186,16 +187,20 @@ class World:
         signers: list[Person] | None = None,
         sign: dict[str, Any] | None = None,
         weights: list[float] | None = None,
+        payload: Path | None = None,
         **dossier_changes: Any,
     ) -> Path:
-        """Write an unpacked, signed release; returns its folder."""
+        """Write an unpacked, signed release, of a built ``payload`` where one is given; returns its folder."""
         name = dossier_changes.get("release", f"rel-{version:04d}")
         folder = (into or self.root / "releases") / name
         (folder / "payload").mkdir(parents=True)
         (folder / "signatures").mkdir()
         contract = contract or flight_contract()
         bias = BIAS - 0.1 * version if bias is None else bias
-        self._payload(folder / "payload", contract, linear_model(weights or WEIGHTS, bias), golden_shift)
+        if payload is None:
+            self._payload(folder / "payload", contract, linear_model(weights or WEIGHTS, bias), golden_shift)
+        else:
+            shutil.copytree(payload, folder / "payload", dirs_exist_ok=True)
         files = [
             PayloadFile(path=path.name, size=path.stat().st_size, digest=digest_bytes(path.read_bytes()))
             for path in sorted((folder / "payload").iterdir())
