@@ -102,6 +102,8 @@ def _project(session: Session, run: Run) -> list[Difference]:
     found = [_digest(name, str(run.inputs.get(name, "")), value) for name, value in now.items()]
     if candidate is not None:
         found.append(_text("trainer", run.trainer, candidate.trainer))
+        found.append(_text("function", run.inputs.get("function", ""), candidate.function))
+        found.append(_digest(f"code of {candidate.function}", str(run.inputs.get("own_code", "")), candidate.source))
         names = sorted({*run.settings, *candidate.settings})
         found += [
             _text(f"setting {name}", run.settings.get(name, "default"), candidate.settings.get(name, "default"))

@@ -94,7 +94,7 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
         trainer=outcome.params["candidate"]["trainer"],
         seed=int(outcome.params["seed"]),
         settings=outcome.params["candidate"]["settings"],
-        inputs={**outcome.params["lineage"], **outcome.params[NOTED], "code": outcome.params["code"]},
+        inputs={**outcome.params["lineage"], **outcome.params[NOTED], **_code(outcome.params)},
         environment=environment,
         metrics=outcome.value["metrics"],
         resources={
@@ -114,6 +114,13 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
         summary=f"{row.name}: " + ", ".join(f"{name} {value:.4f}" for name, value in headline(row.metrics)),
         result={"run": row.id, **artefacts, "metrics": row.metrics},
     )
+
+
+def _code(params: dict[str, Any]) -> dict[str, str]:
+    """Digests of the code that trained: Plimsoll's, and the project's own function where one did."""
+    candidate = params["candidate"]
+    own = {"function": candidate["function"], "own_code": candidate["source"]} if candidate.get("function") else {}
+    return {"code": params["code"], **own}
 
 
 HEADLINES = ("validate.roc_auc", "test.roc_auc", "validate.rmse", "test.rmse", "test.r2")
