@@ -165,7 +165,8 @@ class _Tuning:
         for step, value in list(curves.get(watched, [])):
             if step not in one.curve:
                 one.curve[step] = value
-                if self._asks.hopeless(one.number, step, value):
+                same_way = (watched.removeprefix("validate_") in LOWER_IS_BETTER) == self._lower
+                if self._asks.hopeless(one.number, step, value if same_way else -value):
                     one.pruned = True
                     self._walk.cancel(one.job)
                     return
