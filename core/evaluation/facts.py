@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.evaluation.champion_records import ChampionComparison
+from core.evaluation.champion_records import LOWER_IS_BETTER, ChampionComparison
 from core.evaluation.error_records import InferenceCost, SeedSpread
 from core.evaluation.explain_records import Explanation
 from core.measures.records import Recalibration, SliceDiscovery
@@ -44,8 +44,13 @@ def inside_facts(
             "inference.bytes": inference.bytes,
         }
     if seeds is not None and len(seeds.values) > 1:
-        found |= {"seeds.count": len(seeds.values), "seeds.range": seeds.range, "seeds.worst": min(seeds.values)}
+        found |= {"seeds.count": len(seeds.values), "seeds.range": seeds.range, "seeds.worst": _worst(seeds)}
     return found
+
+
+def _worst(seeds: SeedSpread) -> float:
+    """The worst value of the seeds, whichever way the metric goes."""
+    return max(seeds.values) if seeds.metric.rpartition(".")[2] in LOWER_IS_BETTER else min(seeds.values)
 
 
 def recalibration_facts(found: list[Recalibration]) -> Facts:

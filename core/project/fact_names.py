@@ -26,7 +26,7 @@ class FactName(NamedTuple):
 
 
 _BINARY = "roc_auc average_precision brier log_loss accuracy precision recall f1 expected_cost".split()  # noqa: SIM905
-_CLASSES = ["balanced_accuracy", "macro_f1", "weighted_f1"]
+_CLASSES = ["balanced_accuracy", "macro_f1", "weighted_f1", "top_3_accuracy"]
 _NUMBERS = ["rmse", "mae", "bias", "pinball", "r2", "mape", "median_error"]
 METRICS = [*_BINARY, *_CLASSES, *_NUMBERS]
 _TESTED = ["roc_auc", "average_precision", "brier", "log_loss"]
@@ -45,6 +45,8 @@ _PLAIN: list[tuple[str, Kind, str]] = [
     ("positives", NUMBER, "true cases among them"),
     ("base_rate", NUMBER, "share of true cases"),
     ("unlabelled_share", NUMBER, "share of rows without a label"),
+    ("unseen_share", NUMBER, "of several classes: share of rows whose class the model does not know"),
+    ("metrics.worst_recall.value", NUMBER, "of several classes: least share of a class that is found"),
     ("threshold", NUMBER, "decision threshold"),
     *((f"confusion.{part}", NUMBER, "count in the confusion table") for part in ("tp", "fp", "fn", "tn")),
     ("calibration.ece", NUMBER, "expected calibration error in equal bins"),
@@ -86,13 +88,16 @@ _PLAIN: list[tuple[str, Kind, str]] = [
     ("stability.worst_ece", NUMBER, "greatest calibration error of a month"),
     ("seeds.count", NUMBER, "seeds that were trained"),
     ("seeds.range", NUMBER, "greatest less least of the primary metric over seeds"),
-    ("seeds.worst", NUMBER, "least of the primary metric over seeds"),
+    ("seeds.worst", NUMBER, "worst value of the primary metric over seeds"),
     ("calibration.classwise_ece", NUMBER, "of several classes: calibration error over all classes"),
     ("residuals.mean", NUMBER, "of numbers: mean of true less predicted"),
     ("residuals.std", NUMBER, "of numbers: their standard deviation"),
     ("residuals.skew", NUMBER, "of numbers: their skewness"),
+    ("residuals.heteroscedasticity", NUMBER, "of numbers: rank correlation of their size with the prediction"),
     ("slices.worst_loss", NUMBER, "of classes or numbers: greatest loss of a slice of enough rows"),
+    ("slices.worst_loss_gap", NUMBER, "how far the worst slice is above the rest"),
     ("slices.worst_loss_name", TEXT, "which slice that is"),
+    ("fairness.mae_difference", NUMBER, "of numbers: largest difference of the absolute error between groups"),
     ("fairness.loss_difference", NUMBER, "of classes or numbers: largest difference of the loss between groups"),
     *(
         (f"stability.{name}_{end}", NUMBER, f"of classes or numbers: {end} of {name} over months")

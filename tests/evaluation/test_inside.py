@@ -11,6 +11,7 @@ from core.evaluation.inside import Packaged
 from core.evaluation.records import EvaluationReport
 from core.evaluation.report import evaluate
 from core.kernel.progress import Silent
+from core.project.fact_names import FACTS
 from core.project.schema import Candidate, Evaluation
 from core.training.train import train
 from tests.evaluation import bikes
@@ -96,6 +97,7 @@ def test_personal_columns_are_masked_everywhere(made):
 
 def test_costs_seeds_recalibration_and_fair_thresholds_are_facts(report):
     facts = report.facts()
+    assert set(facts) <= set(FACTS)
     assert 0 < facts["inference.request_p50_us"] <= facts["inference.request_p99_us"]
     assert facts["inference.rows_per_s"] > 1_000
     assert {one.method for one in report.recalibration} == {"none", "isotonic", "platt", "temperature"}

@@ -13,6 +13,7 @@ from core.evaluation.inside import Packaged
 from core.evaluation.task_report import evaluate_task
 from core.kernel.errors import InputError
 from core.kernel.progress import Silent
+from core.project.fact_names import FACTS
 from core.project.schema import Candidate, Evaluation
 from core.training.train import train
 from tests.evaluation import bikes
@@ -107,6 +108,7 @@ def test_what_every_report_tells(made, reports, task):
     assert report.discovered.looked_at > 50
     assert report.errors
     assert read_report(report.plain()) == report
+    assert set(facts) <= set(FACTS)
     document = document_of(report, "Bikes")
     assert len(document.cards) == 8
     assert report_html(report, "Bikes").count("<figure>") >= 5
