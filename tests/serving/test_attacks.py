@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from core.contract.exceptions import EXCEPTION_TYPE
 from core.contract.release import Dossier
 from core.kernel.clock import utc_text
-from core.kernel.digests import canonical_json, strict_json
+from core.kernel.digests import canonical_json, digest_json, strict_json
 from core.kernel.envelope import sign_statement
 from core.kernel.errors import Conflict, InputError, Refused
 from core.serving.history import Switch, append_switch
@@ -235,6 +236,50 @@ def test_a42_a_dossier_cannot_lower_the_threshold(world: Any, kit: Any) -> None:
     found = problems_of(world, folder, kit)
     assert "as the trust root says" in found
     assert "at least 2" in found
+
+
+def test_a_gate_that_did_not_pass_needs_an_exception_that_still_stands(world: Any, kit: Any) -> None:
+    """Two signatures do not help: the target holds the dossier's gates to the same rules as the console."""
+    told = {"rule": "slices", "fact": "slices.worst_auc", "op": ">=", "expected": "0.6", "observed": "0.51"}
+    gate = {**told, "severity": "block", "passed": False, "why": ""}
+
+    def excepted(person: Any, **changes: Any) -> dict[str, Any]:
+        said = {
+            **told,
+            "exception": "exc-1",
+            "project": "flights",
+            "environment": "production",
+            "run": "run-1",
+            "model": "b3:" + "2" * 64,
+            "policy_digest": digest_json({"policy": 1}),
+            "reason": "Shadow use only",
+            "requested_by": "dora",
+            "requested_by_person": "person-dora",
+            "requested_at": utc_text(kit.NOW - timedelta(hours=3)),
+            "makers": ["person-dora"],
+            "expires_at": utc_text(kit.NOW + timedelta(days=7)),
+            "meaning": "grant",
+            "comment": "Looked at it",
+            "signer": person.name,
+            "signer_name": person.name,
+            "roles": person.roles,
+            "key_id": person.key_id,
+            "signed_at": utc_text(kit.NOW - timedelta(hours=2)),
+            "ledger_head": "1:" + "0" * 64,
+            **changes,
+        }
+        return sign_statement(EXCEPTION_TYPE, said, person.key).plain()
+
+    assert "slices blocks it" in problems_of(world, world.release(1, gates=[gate]), kit)
+    folder = world.release(2, gates=[gate], exceptions=[excepted(world.ada)])
+    assert problems_of(world, folder, kit) == ""
+    assert "its exception does not count: it expired" in problems_of(world, folder, kit, days=8)
+    assert problems_of(world, world.release(3, gates=[{**gate, "severity": "warn"}]), kit) == ""
+    others = (excepted(world.cleo), excepted(world.ada, observed="0.55"), excepted(world.ada, makers=["person-ada"]))
+    for number, exception in enumerate(others, 4):
+        assert "slices blocks it" in problems_of(
+            world, world.release(number, gates=[gate], exceptions=[exception]), kit
+        )
 
 
 def test_a43_a_replaced_trust_root_is_refused(world: Any, kit: Any) -> None:
