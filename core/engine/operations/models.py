@@ -106,10 +106,15 @@ def exempt_anywhere(
 
 def read_validations(planner: Planner) -> dict[str, dict[str, Any]]:
     """What was found on the tables that the model reads, by table: of the others a release says nothing."""
+    return _of_read(planner, "validate:")
+
+
+def _of_read(planner: Planner, *steps: str) -> dict[str, dict[str, Any]]:
+    """What such steps made of the tables that the model reads, by table."""
     project = planner.project
     named = [project.events.table, *(view.table for view in project.features.views.values())]
     read = {table for name in named for table in tables_under(project, name)}
-    made = {name.split(":", 1)[1]: output for name, output in planner.outputs.items() if name.startswith("validate:")}
+    made = {name.split(":", 1)[1]: output for name, output in planner.outputs.items() if name.startswith(steps)}
     return {name: output for name, output in made.items() if name in read}
 
 
@@ -207,11 +212,7 @@ def register_best(context: Context, planner: Planner) -> Done:
             "gates": planner.outputs[f"gates:{name}"]["report"],
             "leakage": planner.outputs["leakage"]["report"],
             "validations": {name: output["report"] for name, output in read_validations(planner).items()},
-            "snapshots": {
-                step.split(":", 1)[1]: output["snapshot"]
-                for step, output in planner.outputs.items()
-                if step.startswith(("ingest:", "table:"))
-            },
+            "snapshots": {name: output["snapshot"] for name, output in _of_read(planner, "ingest:", "table:").items()},
             "training_set": planner.outputs["features"]["snapshot"],
             "signal": planner.options.get("signal", ""),
         },
