@@ -144,6 +144,8 @@ def _steady(report: EvaluationReport) -> Card:
     if not ranked:
         return Card(question, "Unknown", "No month has rows of both classes.", "warn")
     (worst, when), best = ranked[0], ranked[-1][0]
+    if len(ranked) == 1:
+        return Card(question, "One month", f"{when} alone has enough rows of both classes", "plain")
     words = f"range of ROC-AUC over {len(ranked)} months; the worst is {when} with {worst:.4f}"
     return Card(question, f"{best - worst:.4f}", words, "plain")
 

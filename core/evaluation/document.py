@@ -112,12 +112,15 @@ def gates_card(gates: Sequence[GateOutcome]) -> Card:
     question = "What did the policy say?"
     failed = [one for one in gates if not one.passed]
     stops = [one.rule for one in failed if one.severity == "block"]
-    words = ", ".join(stops or [one.rule for one in failed]) or "every rule holds"
+    held = f"{len(gates) - len(failed)} of {len(gates)} rules hold"
+    words = (
+        f"{held}; not: {', '.join(stops or [one.rule for one in failed])}" if failed else f"all {len(gates)} rules hold"
+    )
     if not gates:
         return Card(question, "Not asked yet", "Gates are applied after the evaluation.", "plain")
     figure = "Blocked" if stops else "Passed, with warnings" if failed else "Passed"
     tone = "bad" if stops else "warn" if failed else "good"
-    return Card(question, figure, f"{len(gates) - len(failed)} of {len(gates)} rules hold; {words}", tone)
+    return Card(question, figure, words, tone)
 
 
 def cost_card(inference: InferenceCost | None, seeds: SeedSpread | None) -> Card:

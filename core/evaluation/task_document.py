@@ -30,10 +30,14 @@ def task_document(report: TaskReport, title: str, gates: Sequence[GateOutcome] =
         cards=cards(report, gates),
         notes=report.notes,
         charts=task_charts.task_charts(report),
-        first=[*_confusion(report), *doc.failed_block(gates), *doc.worst_block(report.discovered, worse)],
+        first=[
+            *_confusion(report),
+            doc.metrics_block(report.metrics),
+            *doc.failed_block(gates),
+            *doc.worst_block(report.discovered, worse),
+        ],
         blocks=[
             *doc.gates_block(gates),
-            doc.metrics_block(report.metrics),
             *doc.champion_block(report.champion.rows if report.champion else 0, tests),
             *_classes(report),
             *([Block("More pictures", charts=[chart for chart in more if chart])] if any(more) else []),
@@ -151,6 +155,8 @@ def _steady(report: TaskReport) -> Card:
     if not months:
         return Card(question, "Unknown", "No month has enough rows.", "warn")
     name = "log_loss" if report.task == "multiclass" else "rmse"
+    if len(months) == 1:
+        return Card(question, "One month", f"{months[0].month} alone has enough rows", "plain")
     worst = max(months, key=lambda one: one.figures[name])
     values = [one.figures[name] for one in months]
     words = f"range of the {doc.NAMES[name].lower()} over {len(months)} months; "
