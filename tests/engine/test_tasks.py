@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.engine.client import Client, connect
+from core.engine.engine import Engine
 from core.engine.founding import found_workspace
 
 from ..faults.orders import PASSPHRASE
@@ -38,31 +40,36 @@ def project_text(task: str) -> str:
     return text.replace('metrics.roc_auc.value, op: ">=", value: 0.7}', GATES[task])
 
 
+class Held:
+    """An engine with one worker: its libraries are imported once for all trainings."""
+
+    def __init__(self, root: Path) -> None:
+        found_workspace(root, "founder", PASSPHRASE)
+        self.engine = Engine(root, slots=1)
+        self.token = self.engine.login("founder", None)
+
+    def walk(self, project: Path) -> dict[str, Any]:
+        self.engine.change(self.token, "project.load", {"path": str(project)}, None, None)
+        run = self.engine.change(self.token, "pipeline.run", {}, None, None)["pipeline"]
+        while (view := self.engine.ask(self.token, "pipeline", {"id": run}))["state"] == "running":
+            threading.Event().wait(0.05)
+        assert view["state"] == "done", view["error"]
+        return {step["name"]: step for step in view["steps"]}
+
+
 @pytest.fixture(scope="module")
-def held(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    root = tmp_path_factory.mktemp("tasks")
-    found_workspace(root / "workspace", "founder", PASSPHRASE)
-    client = connect(root / "workspace", user="founder", passphrase=PASSPHRASE)
-    client.root = root  # type: ignore[attr-defined]
-    yield client
-    client.close()
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+    made = Held(tmp_path_factory.mktemp("tasks") / "workspace")
+    yield made
+    made.engine.close()
 
 
 @pytest.mark.parametrize("task", list(LABELS))
-def test_three_trainers_from_table_to_registry(task: str, held: Client, tmp_path: Path) -> None:
+def test_three_trainers_from_table_to_registry(task: str, held: Held, tmp_path: Path) -> None:
     hours().write_csv(tmp_path / "hours.csv")
     (tmp_path / "plimsoll.yaml").write_text(project_text(task).replace("project: bikes", f"project: bikes_{task}"))
-    steps = walk(held, tmp_path)
+    steps = held.walk(tmp_path)
     for name in TRAINERS:
         assert steps[f"gates:{name}"]["state"] == "done"
         assert "all passed" in steps[f"gates:{name}"]["summary"], steps[f"gates:{name}"]["summary"]
     assert "waits for a proposal" in steps["register"]["summary"]
-
-
-def walk(held: Client, project: Path) -> dict[str, Any]:
-    held.change("project.load", {"path": str(project)})
-    run = held.change("pipeline.run", {})["pipeline"]
-    while (view := held.ask("pipeline", id=run))["state"] == "running":
-        held.pause(0.05)
-    assert view["state"] == "done", view["error"]
-    return {step["name"]: step for step in view["steps"]}

@@ -18,7 +18,7 @@ from core.training.records import TrainResult
 from core.training.train import train
 from tests.training.task_sets import training_set
 
-NETWORK = {"width": 8, "heads": 2, "blocks": 1, "epochs": 4, "batch": 256, "device": "cpu", "schedule": "cosine"}
+NETWORK = {"width": 8, "heads": 2, "blocks": 1, "epochs": 3, "batch": 256, "device": "cpu", "schedule": "cosine"}
 FAMILIES: dict[str, tuple[str, dict[str, Any], int]] = {
     "boosting": ("boosting", {"iterations": 45, "report_every": 15, "min_leaf": 10}, 15),
     "network": ("mlp", {**NETWORK, "architecture": "transformer"}, 1),
@@ -30,6 +30,7 @@ from core.contract.schema import Contract
 from core.kernel.progress import Silent
 from core.project.schema import Candidate
 from core.training.train import train
+from core.training.trainers import boosting, mlp  # once, for all that are forked and killed
 
 class Deadly(Silent):
     points = 0
@@ -38,9 +39,15 @@ class Deadly(Silent):
         if self.points == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-told = json.loads(sys.stdin.read())
-train(Candidate.read(told["candidate"]), "it", Path(told["rows"]), Contract.read(told["contract"]), 7,
-      Path(told["out"]), Deadly())
+told, ends = json.loads(sys.stdin.read()), {}
+for family, candidate in told["candidates"].items():
+    child = os.fork()
+    if not child:
+        train(Candidate.read(candidate), "it", Path(told["rows"]), Contract.read(told["contract"]), 7,
+              Path(told["out"]) / family, Deadly())
+        os._exit(0)
+    ends[family] = os.WTERMSIG(os.waitpid(child, 0)[1])
+print(json.dumps(ends))
 """
 
 
@@ -49,28 +56,37 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Contract]:
     return training_set("multiclass", tmp_path_factory.mktemp("set"))
 
 
-def finished(family: str, rows: tuple[Path, Contract], out: Path, **more: Any) -> TrainResult:
+def finished(family: str, rows: tuple[Path, Contract], out: Path) -> TrainResult:
     trainer, settings, _ = FAMILIES[family]
-    return train(Candidate(trainer=trainer, settings=settings | more), "it", *rows, 7, out, Silent())
+    return train(Candidate(trainer=trainer, settings=settings), "it", *rows, 7, out, Silent())
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
-def test_a_killed_training_goes_on_to_the_same_bytes(family: str, rows: tuple[Path, Contract], tmp_path: Path) -> None:
-    trainer, settings, least = FAMILIES[family]
+@pytest.fixture(scope="module")
+def killed(rows: tuple[Path, Contract], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of trainings that were killed outright, one of each family."""
+    out = tmp_path_factory.mktemp("killed")
     told = {
-        "candidate": {"trainer": trainer, "settings": settings},
+        "candidates": {name: {"trainer": one[0], "settings": one[1]} for name, one in FAMILIES.items()},
         "rows": str(rows[0]),
         "contract": rows[1].plain(),
-        "out": str(tmp_path / "killed"),
+        "out": str(out),
     }
     child = subprocess.run(
         [sys.executable, "-c", CHILD], input=json.dumps(told), text=True, capture_output=True, check=False, timeout=250
     )
-    assert child.returncode == -signal.SIGKILL, child.stderr
-    assert [file.name for file in (tmp_path / "killed").iterdir()] == ["checkpoint.npz"]
-    resumed = finished(family, rows, tmp_path / "killed")
+    assert json.loads(child.stdout or "{}") == dict.fromkeys(FAMILIES, int(signal.SIGKILL)), child.stderr
+    return out
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    family: str, killed: Path, rows: tuple[Path, Contract], tmp_path: Path
+) -> None:
+    folder, least = killed / family, FAMILIES[family][2]
+    assert [file.name for file in folder.iterdir()] == ["checkpoint.npz"]
+    resumed = finished(family, rows, folder)
     whole = finished(family, rows, tmp_path / "whole")
     assert resumed.resumed_from >= least
     assert resumed.model_digest == whole.model_digest
     assert resumed.predictions_digest == whole.predictions_digest
-    assert sorted(file.name for file in (tmp_path / "killed").iterdir()) == ["model.onnx", "predictions.parquet"]
+    assert sorted(file.name for file in folder.iterdir()) == ["model.onnx", "predictions.parquet"]

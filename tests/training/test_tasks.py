@@ -25,14 +25,14 @@ TASKS: list[Task] = ["binary", "multiclass", "regression"]
 SETTINGS: dict[str, dict[str, Any]] = {
     "linear": {},
     "boosting": {"iterations": 40, "min_leaf": 10},
-    "mlp": {"epochs": 12, "batch": 64, "device": "cpu"},
-    "resnet": {"architecture": "resnet", "width": 16, "epochs": 8, "batch": 64, "device": "cpu"},
+    "mlp": {"epochs": 8, "batch": 64, "device": "cpu", "learning_rate": 4e-3},
+    "resnet": {"architecture": "resnet", "width": 16, "blocks": 1, "epochs": 5, "batch": 64, "device": "cpu"},
     "transformer": {
         "architecture": "transformer",
         "width": 8,
         "heads": 2,
         "blocks": 1,
-        "epochs": 8,
+        "epochs": 5,
         "batch": 64,
         "device": "cpu",
         "schedule": "one_cycle",
