@@ -17,7 +17,6 @@ import polars as pl
 from core.kernel.clock import parse_utc
 from core.kernel.errors import InputError, Problem
 from core.store.run_query import Both, Comparison, Negation, Query
-from core.store.tracked_read import LATEST
 
 BASE = """
 states AS MATERIALIZED (
@@ -73,7 +72,8 @@ SHOWN = (
     "end_time",
     "author",
 )
-CURVES = f"SELECT run AS id, ({LATEST}).value AS v FROM metric_point WHERE name = %s GROUP BY run"
+CURVES = """SELECT run AS id, arg_max(value, step::HUGEINT * 18446744073709551616 + coalesce(ms, 0)) AS v
+    FROM metric_point WHERE name = %s GROUP BY run"""
 NOTED = """SELECT subject AS id, arg_max(value, seq) AS v FROM tracked_note
     WHERE kind = {kind} AND name = {name} GROUP BY subject HAVING NOT arg_max(removed, seq)"""
 KEPT = "SELECT id, {column} ->> {path} AS v FROM run WHERE ({column} ->> {path}) IS NOT NULL"
@@ -84,6 +84,7 @@ class Statement:
     """SQL in the making: its bound values, and the names of authors by which people ask."""
 
     values: dict[str, Any] = field(default_factory=dict)
+    columns: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
     def bind(self, value: Any) -> str:
         """A place for a value."""
@@ -92,7 +93,19 @@ class Statement:
         return f"${name}"
 
     def column(self, kind: str, name: str) -> str:
-        """A select of (id, v): a metric's latest value, a parameter or a tag of every run that has it."""
+        """The name of a relation (id, v): a metric's latest value, a parameter or a tag of every run that has it.
+
+        However often a search names it, in conditions, columns and order, it is computed once.
+        """
+        if (kind, name) not in self.columns:
+            self.columns[kind, name] = (f"c{len(self.columns)}", self._select(kind, name))
+        return self.columns[kind, name][0]
+
+    def relations(self) -> str:
+        """The text that defines them."""
+        return "".join(f", {alias} AS MATERIALIZED ({text})" for alias, text in self.columns.values())
+
+    def _select(self, kind: str, name: str) -> str:
         bound = self.bind(name)
         if kind == "metric":
             return f"{CURVES % bound}{_finals(self._kept('metrics', name), bound)}"
@@ -137,9 +150,12 @@ def _condition(query: Query, statement: Statement, problems: list[Problem]) -> s
         return _dataset(query, statement)
     if query.operator in ("is null", "is not null"):
         word = "NOT IN" if query.operator == "is null" else "IN"
-        return f"run {word} (SELECT id FROM ({statement.column(query.kind, query.name)}))"
-    test = _test("v", query, statement, "number" if query.kind == "metric" else "text", problems)
-    return f"run IN (SELECT id FROM ({statement.column(query.kind, query.name)}) WHERE {test})"
+        return f"run {word} (SELECT id FROM {statement.column(query.kind, query.name)})"
+    if query.kind == "metric":  # what is not a number fits no comparison; DuckDB holds it for the greatest of all
+        test = _test("nullif(v, 'NaN'::DOUBLE)", query, statement, "number", problems)
+    else:
+        test = _test("v", query, statement, "text", problems)
+    return f"run IN (SELECT id FROM {statement.column(query.kind, query.name)} WHERE {test})"
 
 
 def _attribute(query: Comparison, statement: Statement, problems: list[Problem]) -> str:
@@ -240,30 +256,25 @@ def search(cursor: duckdb.DuckDBPyConnection, wanted: Search) -> pl.DataFrame:
         where.append(f"list_contains({statement.bind(list(wanted.experiments))}, experiment_id)")
     if wanted.lifecycle != "all":
         where.append(f"lifecycle = {statement.bind(wanted.lifecycle)}")
-    joins: list[str] = []
-    shown = [_joined(statement, joins, kind, name, f"{kind}.{name}") for kind, name in wanted.columns]
-    order = [_ordered(statement, joins, *one) for one in wanted.order]
+    shown = [f"{statement.column(kind, name)}.v AS {_quoted(f'{kind}.{name}')}" for kind, name in wanted.columns]
+    order = [_ordered(statement, *one) for one in wanted.order]
+    needed = [*wanted.columns, *((kind, name) for kind, name, _ in wanted.order if kind not in ("", "attribute"))]
+    aliases = [statement.column(kind, name) for kind, name in dict.fromkeys(needed)]
+    joins = " ".join(f"LEFT JOIN {alias} ON {alias}.id = run" for alias in aliases)
     page = "" if wanted.limit is None else f"LIMIT {int(wanted.limit)} OFFSET {int(wanted.offset)}"
-    text = f"""WITH {BASE} SELECT {", ".join((*SHOWN, *shown))} FROM runs {" ".join(joins)}
+    text = f"""WITH {BASE}{statement.relations()} SELECT {", ".join((*SHOWN, *shown))} FROM runs {joins}
         {"WHERE " + " AND ".join(where) if where else ""}
         ORDER BY {", ".join((*order, "start_time DESC", "run"))} {page}"""
     return cursor.execute(text, statement.values).pl()
 
 
-def _joined(statement: Statement, joins: list[str], kind: str, name: str, label: str) -> str:
-    alias = f"c{len(joins)}"
-    joins.append(f"LEFT JOIN ({statement.column(kind, name)}) {alias} ON {alias}.id = run")
-    return f"{alias}.v AS {_quoted(label)}"
-
-
-def _ordered(statement: Statement, joins: list[str], kind: str, name: str, direction: str) -> str:
+def _ordered(statement: Statement, kind: str, name: str, direction: str) -> str:
     if kind in ("", "attribute"):
         known = ATTRIBUTES.get(name.lower())
         if known is None:
             raise InputError(f"Invalid order_by: there is nothing named {name!r}", detail=", ".join(ATTRIBUTES))
         return f"{known[0]} {direction} NULLS LAST"
-    alias = f"c{len(joins)}"
-    joins.append(f"LEFT JOIN ({statement.column(kind, name)}) {alias} ON {alias}.id = run")
+    alias = statement.column(kind, name)
     if kind == "metric":  # what is not a number comes after all numbers, what is missing at the end
         return f"CASE WHEN {alias}.v IS NULL THEN 2 WHEN isnan({alias}.v) THEN 1 ELSE 0 END, {alias}.v {direction}"
     return f"{alias}.v {direction} NULLS LAST"

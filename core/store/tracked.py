@@ -48,7 +48,7 @@ TABLES: dict[str, tuple[str, Schema, str]] = {
     "notes": ("tracked_note", NOTES, "seq"),
     "points": ("metric_point", POINTS, "position"),
 }
-ROOM = 1_000_000  # numbers for the rows of one ledger entry
+ROOM = 1_000_000_000  # numbers for the rows of one ledger entry
 NOTHING = -(2**62)
 
 

@@ -16,12 +16,13 @@ def test_training_again_comes_from_the_cache(run: Any) -> None:
 def test_runs_are_kept_by_an_expression(run: Any) -> None:
     every = run("--json", "runs", "list").json
     assert {row["name"] for row in every} == {"plain", "strict"}
-    best = max(row["roc_auc"] for row in every)
+    best = max(row["metrics.test.roc_auc"] for row in every)
     kept = run("--json", "runs", "list", "--where", f"roc_auc >= {best}").json
-    assert [row["roc_auc"] for row in kept] == [best]
-    wrong = run("runs", "list", "--where", "no_such_column > 1")
+    assert [row["metrics.test.roc_auc"] for row in kept] == [best]
+    assert [row["params.c"] for row in run("--json", "runs", "list", "--column", "params.c").json]
+    wrong = run("runs", "list", "--where", "metrics.test.roc_acu > 1")
     assert wrong.code == 2
-    assert "roc_auc" in wrong.err
+    assert "metrics.test.roc_auc" in wrong.err
 
 
 def test_a_run_by_name_prefix_and_model(run: Any) -> None:

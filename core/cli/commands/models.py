@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.cli import output
-from core.cli.commands import reproduction
 from core.cli.session import Options, client
 from core.cli.walk import listing, load_project_here, noun, show_steps, walk_to, write_whole
 from core.cli.window import pdf_of
 from core.kernel.errors import InputError, NotFound
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run id or its beginning, candidate, model, or latest.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="champion, latest, NAME, NAME/NUMBER or id.")]
@@ -27,11 +26,6 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
     app.command("report")(report)
     app.command("gates")(gates)
-    runs = noun(app, "runs", "Training runs: list, show, compare, make again.")
-    runs.command("list")(list_runs)
-    runs.command("show")(show_run)
-    runs.command("compare")(compare)
-    reproduction.register(runs)
     models = noun(app, "models", "Registered model versions.")
     models.command("list")(list_models)
     models.command("show")(show_model)
@@ -55,66 +49,6 @@ def train(
         views = [walk_to(held, f"train:{name}") for name in wanted]
     steps = {step["name"]: step for view in reversed(views) for step in view["steps"]}
     show_steps(options, {**views[-1], "steps": list(steps.values())})
-
-
-def list_runs(
-    context: typer.Context,
-    where: Annotated[str, typer.Option(help="Keep runs for which this holds, such as 'roc_auc > 0.7'.")] = "",
-) -> None:
-    """All runs, newest first."""
-    options: Options = context.obj
-    with client(options) as held:
-        frame = held.ask("runs")
-    title = f"Runs where {where}" if where else "Runs"
-    columns = ["run", "name", "roc_auc", "validate_auc", "brier", "seconds", "author", "model"]
-    listing(options, _kept(frame, where) if where else frame, columns, title)
-
-
-def _kept(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    import polars as pl
-
-    try:
-        return frame.filter(pl.sql_expr(where))
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"{where!r} cannot be applied to runs",
-            detail=str(error).splitlines()[0],
-            remedy="Columns: " + ", ".join(frame.columns) + ".",
-        ) from error
-
-
-def show_run(context: typer.Context, run: RunName) -> None:
-    """One run with everything that decided its outcome."""
-    options: Options = context.obj
-    with client(options) as held:
-        view = held.ask("run", id=held.ask("run_id", name=run))
-    if options.as_json:
-        options.printer.value(view)
-        return
-    first = {"metrics": view.pop("metrics"), "parameters": view.pop("parameters")}
-    rest = {name: item for name, item in view.items() if name not in ("log", "environment")}
-    options.printer.value({"run": rest.pop("run"), "name": rest.pop("name"), **first, **rest})
-
-
-def compare(
-    context: typer.Context, runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two runs or more.")]
-) -> None:
-    """Runs beside each other; people see figures and what differs, JSON has all."""
-    options: Options = context.obj
-    if len(runs) < 2:
-        raise InputError("Name two runs or more")
-    with client(options) as held:
-        found = held.ask("runs_compared", names=runs)
-    if options.as_json:
-        options.printer.value(found)
-        return
-    heads = ["", *(f"{item['name']} {item['run']}" for item in found["runs"])]
-    for part in ("metrics", "parameters", "inputs"):
-        names = found["differ"][part]
-        if names:
-            output.rows(heads, [[name, *found[part][name]] for name in names], f"{part.capitalize()} that differ")
-        else:
-            output.out.print(f"{part.capitalize()}: all the same")
 
 
 def evaluate(context: typer.Context, run: RunName) -> None:

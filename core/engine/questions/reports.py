@@ -11,6 +11,7 @@ from core.engine.find import find
 from core.engine.operations.models import find_model
 from core.engine.questions.training import newest_report
 from core.engine.registry import question
+from core.engine.tracking.told import tracked_named, tracked_run
 from core.kernel.clock import utc_text
 from core.kernel.digests import strict_json
 from core.kernel.errors import InputError, NotFound
@@ -46,7 +47,8 @@ def run_named(session: Session, name: str) -> Run:
 def run_id(engine: Engine, name: str) -> str:
     """The id of the run that a person named."""
     with engine.workspace.database.reading() as session:
-        return run_named(session, name).id
+        tracked = tracked_named(session, name)
+        return tracked if tracked is not None else run_named(session, name).id
 
 
 @question("gates")
@@ -74,19 +76,30 @@ def gates(engine: Engine, name: str) -> dict[str, Any]:
 def runs_compared(engine: Engine, names: list[str]) -> dict[str, Any]:
     """Figures, settings and inputs of several runs, one value a run; ``differ`` lists what is unequal."""
     with engine.workspace.database.reading() as session:
-        rows = [run_named(session, name) for name in names]
-    parts = {
-        "metrics": [row.metrics for row in rows],
-        "parameters": [{"trainer": row.trainer, "seed": row.seed, **row.settings} for row in rows],
-        "inputs": [row.inputs for row in rows],
-    }
-    out: dict[str, Any] = {"runs": [{"run": row.id, "name": row.name} for row in rows]}
+        rows = [_side(session, name) for name in names]
+    parts = {part: [row[part] for row in rows] for part in ("metrics", "parameters", "inputs")}
+    out: dict[str, Any] = {"runs": [{"run": row["run"], "name": row["name"]} for row in rows]}
     for part, values in parts.items():
         out[part] = {name: [item.get(name) for item in values] for name in sorted(set().union(*values))}
     out["differ"] = {
         part: [name for name, item in out[part].items() if any(value != item[0] for value in item)] for part in parts
     }
     return out
+
+
+def _side(session: Session, name: str) -> dict[str, Any]:
+    """One side of a comparison: a run of a client, or one that was trained here."""
+    tracked = tracked_named(session, name)
+    if tracked is not None:
+        return tracked_run(session, tracked)
+    row = run_named(session, name)
+    return {
+        "run": row.id,
+        "name": row.name,
+        "metrics": row.metrics,
+        "parameters": {"trainer": row.trainer, "seed": row.seed, **row.settings},
+        "inputs": row.inputs,
+    }
 
 
 @question("report_html")

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from core.engine.find import find
 from core.engine.operations.models import find_model, stage_of
 from core.engine.registry import question
+from core.engine.tracking.told import curated, is_tracked, tracked_run
 from core.kernel.clock import utc_text
 from core.kernel.digests import strict_json
 from core.kernel.errors import NotFound
@@ -80,6 +81,8 @@ def runs(engine: Engine) -> pl.DataFrame:
 def run(engine: Engine, id: str) -> dict[str, Any]:
     """One run with everything that decided its outcome."""
     with engine.workspace.database.reading() as session:
+        if is_tracked(session, id):
+            return tracked_run(session, id)
         row = find(session, Run, id)
         model = session.exec(select(ModelVersion).where(ModelVersion.run == row.id)).first()
         evaluation = newest_report(session, "evaluation", row.id)
@@ -102,6 +105,7 @@ def run(engine: Engine, id: str) -> dict[str, Any]:
             "model": model.id if model else None,
             "evaluation": evaluation.id if evaluation else None,
             "log": engine.workspace.blobs.path(log).read_text()[-20_000:] if log else "",
+            **curated(session, row.id),
         }
 
 
@@ -109,8 +113,8 @@ def run(engine: Engine, id: str) -> dict[str, Any]:
 def run_metrics(engine: Engine, id: str, points: int = 4000) -> pl.DataFrame:
     """A run's curves: columns name, step, value."""
     with engine.workspace.database.reading() as session:
-        row = find(session, Run, id)
-    return read_points(engine.workspace.database, row.id, most=points)
+        run = id if is_tracked(session, id) else find(session, Run, id).id
+    return read_points(engine.workspace.database, run, most=points)
 
 
 def _deciding(facts: dict[str, Any]) -> tuple[str | None, float | None]:

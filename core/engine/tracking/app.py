@@ -77,6 +77,8 @@ class App:
             _answer(proto, 200, {"store_type": "SqlStore", "workspaces_enabled": False})
         elif path == "/get-artifact" and method == "GET":
             _file(proto, await _aside(artifacts.file_of_run, desk, asked))
+        elif path.strip("/") == "model-versions/get-artifact" and method == "GET":
+            _file(proto, await _aside(artifacts.file_of_version, desk, asked))
         elif path.startswith(FILES):
             await self._files(desk, scope, proto, method, asked)
         else:

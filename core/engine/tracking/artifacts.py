@@ -14,6 +14,7 @@ from core.blobs.store import BlobStore
 from core.engine.tracking.desk import Desk, Json, call
 from core.engine.tracking.forms import check_path, text
 from core.engine.tracking.logged_models import find_model
+from core.engine.tracking.registered import Registry
 from core.engine.tracking.run_forms import runs_json
 from core.engine.tracking.runs import run_id
 from core.engine.tracking.shelf import Shelf
@@ -197,3 +198,12 @@ def file_of_run(desk: Desk, asked: Any) -> Path:
     """``/get-artifact``: one file of a run."""
     path = check_path(str(asked.get("path", "")))
     return find_file(desk, run_id(asked), path)
+
+
+def file_of_version(desk: Desk, asked: Any) -> Path:
+    """``/model-versions/get-artifact``: one file of a registered version."""
+    path = check_path(str(asked.get("path", "")))
+    with desk.reading() as shelf:
+        version = Registry(shelf).version(str(asked.get("name", "")), int(asked.get("version") or 0))
+    owner, folder = place_of(str(version["detail"].get("source", "")).removeprefix("mlflow-artifacts:/"))
+    return find_file(desk, owner, f"{folder}/{path}" if folder else path)

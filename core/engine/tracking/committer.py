@@ -14,6 +14,7 @@ from typing import Any
 from core.kernel.errors import PlimsollError, SystemFault, error_from_dict
 
 MOST = 20_000  # writes of one transaction
+COLUMNS = ("names", "values", "steps", "times")
 Write = dict[str, Any]
 Change = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 
@@ -58,8 +59,9 @@ class Committer:
                 self._commit(token, [one for one in taken if one[0] == token])
 
     def _commit(self, token: str, taken: list[tuple[str, Write, Future[None]]]) -> None:
+        writes, futures = _merged(taken)
         try:
-            result = self._change(token, "tracking.log", {"writes": [write for _, write, _ in taken]})
+            result = self._change(token, "tracking.log", {"writes": writes})
         except PlimsollError as error:
             self._failed(taken, error)
             return
@@ -67,14 +69,43 @@ class Committer:
             self._failed(taken, SystemFault("The engine failed", detail=f"{type(error).__name__}: {error}"))
             return
         refused = result.get("refused", {})
-        for number, (_, _, future) in enumerate(taken):
+        for number, waiting in enumerate(futures):
             told = refused.get(str(number))
-            if told is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error_from_dict(told))
+            for future in waiting:
+                if told is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error_from_dict(told))
 
     @staticmethod
     def _failed(taken: list[tuple[str, Write, Future[None]]], error: PlimsollError) -> None:
         for _, _, future in taken:
             future.set_exception(error)
+
+
+def _merged(taken: list[tuple[str, Write, Future[None]]]) -> tuple[list[Write], list[list[Future[None]]]]:
+    """Writes of points alone to one run, one after the other, as one write: what is wrong with one is with all."""
+    writes: list[Write] = []
+    futures: list[list[Future[None]]] = []
+    last: dict[str, int] = {}  # run to the place of its write, while nothing but points came for it
+    for _, write, future in taken:
+        run = write["run"]
+        place = last.get(run)
+        if place is None or not _only_points(write):
+            last.pop(run, None)
+            if _only_points(write):
+                last[run] = len(writes)
+            writes.append({name: list(value) if isinstance(value, list) else value for name, value in write.items()})
+            futures.append([future])
+            continue
+        for name in COLUMNS:
+            writes[place][name] += write[name]
+        futures[place].append(future)
+    return writes, futures
+
+
+def _only_points(write: Write) -> bool:
+    """Whether a write has points and nothing else, and its columns are of one length."""
+    return not any(write.get(name) for name in ("params", "tags", "models", "datasets")) and (
+        len({len(write.get(name, ())) for name in COLUMNS}) == 1 and bool(write.get("names"))
+    )

@@ -61,7 +61,7 @@ def metrics(value: Any) -> bool:
         isinstance(one, dict)
         and text(one.get("key"))
         and number(one.get("value"))
-        and whole(one.get("timestamp"))
+        and (one.get("timestamp") is None or whole(one["timestamp"]))
         and whole(one.get("step", 0))
         for one in value
     )

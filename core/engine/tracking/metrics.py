@@ -68,12 +68,13 @@ def get_history_interval(desk: Desk, asked: Json) -> Json:
     _check_interval(asked, runs, most)
     with desk.reading() as shelf:
         curves = {id: history(shelf.connection, id, asked["metric_key"]) for id in sorted(runs, key=runs.index)}
-    bounds = (asked.get("start_step"), asked.get("end_step"))
-    steps = sampled_steps([curve["step"].to_list() for curve in curves.values()], bounds, most)
+    first, last = asked.get("start_step"), asked.get("end_step")
     out = []
     for id, curve in curves.items():
-        part = curve.filter(pl.col("step").is_in(sorted(steps))).sort("step", "ms", "value")
-        out += _points(asked["metric_key"], part, run_id=id)
+        part = curve.sort("step", "ms", "value")
+        if first is not None and last is not None:
+            part = part.filter(pl.col("step").is_between(first, last))
+        out += _points(asked["metric_key"], part[sampled(part.height, most)], run_id=id)
     return {"metrics": out}
 
 
@@ -93,14 +94,8 @@ def _check_interval(asked: Json, runs: list[str], most: int) -> None:
         raise InputError(f"end_step must be greater than start_step. Found start_step={first} and end_step={last}.")
 
 
-def sampled_steps(curves: list[list[int]], bounds: tuple[int | None, int | None], most: int) -> set[int]:
-    """About ``most`` steps out of all curves, evenly spaced, with the first and last of each curve's own."""
-    kept = [
-        sorted({step for step in curve if (bounds[0] is None or bounds[1] is None) or bounds[0] <= step <= bounds[1]})
-        for curve in curves
-    ]
-    every = sorted({step for curve in kept for step in curve})
-    if len(every) <= most:
-        return set(every)
-    stride = -(-len(every) // most)
-    return set(every[::stride]) | {curve[-1] for curve in kept if curve}
+def sampled(rows: int, most: int) -> list[int]:
+    """At most ``most`` of a number of rows, evenly spaced, the first and the last among them."""
+    if rows <= most:
+        return list(range(rows))
+    return [number * rows // most for number in range(most - 1)] + [rows - 1]

@@ -170,6 +170,9 @@ def delete_tag(desk: Desk, asked: Json) -> Json:
 def log_batch(desk: Desk, asked: Json) -> Future[None]:
     """Points, parameters and tags together: all of them or none."""
     points, params, tags = asked.get("metrics", []), asked.get("params", []), asked.get("tags", [])
+    for number, one in enumerate(points):
+        if one.get("timestamp") is None:
+            raise InputError(f"Missing value for required parameter 'metrics[{number}].timestamp'. {forms.HINT}")
     for what, part, most in (
         ("metrics", points, forms.METRICS),
         ("params", params, forms.PARAMS),
