@@ -139,9 +139,7 @@ def single_points(engine: Engine) -> None:
     cpu = timed(log)
     wall = time.perf_counter() - start
     committer.close()
-    say(
-        f"single durable points of {window:,} callers: {count / cpu:,.0f} per CPU second, {count / wall:,.0f}/s by the wall"
-    )
+    say(f"single durable points of {window:,} callers: {count / cpu:,.0f} a CPU second, {count / wall:,.0f}/s by wall")
 
 
 def body_of(run: str, first: int) -> dict[str, Any]:
