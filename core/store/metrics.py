@@ -39,23 +39,23 @@ def new_batch(run: str, points: pl.DataFrame) -> dict[str, object]:
     return {"id": new_id("mb"), "run": run, "points": points.height, "digest": batch_digest(points)}
 
 
-def read_points(database: Database, run: str, *, most: int = 1_000_000_000) -> pl.DataFrame:
+def read_points(
+    database: Database, run: str, *, most: int = 1_000_000_000, value: pl.Expr | None = None
+) -> pl.DataFrame:
     """Points of a run: columns name, step, value, sorted by name and step.
 
-    Each curve keeps about ``most`` points, evenly spaced, its last one included.
+    Each curve keeps about ``most`` points, evenly spaced, its last one included. ``value`` reckons other values from
+    the sorted curves first, such as smoothed ones. Thousands of curves cost what their points cost.
     """
     query = "SELECT name, step, value FROM metric_point WHERE run = $run"
-    points = database.cursor().execute(query, {"run": run}).pl()
-    curves = points.partition_by("name", as_dict=True)
-    thinned = [_thinned(curve.sort("step", maintain_order=True), most) for _, curve in sorted(curves.items())]
-    return pl.concat(thinned) if thinned else points
-
-
-def _thinned(curve: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Every n-th row so that about ``most`` are left, and the last."""
-    every = max(curve.height // most, 1)
-    kept = curve.gather_every(every)
-    return kept if (curve.height - 1) % every == 0 else kept.vstack(curve.tail(1))
+    points = database.cursor().execute(query, {"run": run}).pl().sort("name", "step", maintain_order=True)
+    if value is not None:
+        points = points.with_columns(value.alias("value"))
+    if points.height <= most:
+        return points
+    place, height = pl.int_range(pl.len()).over("name"), pl.len().over("name")
+    every = pl.max_horizontal(height // most, pl.lit(1))
+    return points.filter((place % every == 0) | (place == height - 1))
 
 
 def points_of(database: Database, batches: Sequence[MetricBatch]) -> Iterator[tuple[MetricBatch, pl.DataFrame]]:

@@ -51,7 +51,18 @@ def recorded() -> str:
 
 def answers() -> dict[str, Any]:
     """All recorded answers, with frames as frames; a fresh copy each time."""
-    return {name: framed(answer) for name, answer in json.loads(recorded()).items()}
+    out = {name: framed(answer) for name, answer in json.loads(recorded()).items()}
+    out.setdefault("runs_found", searched(out["runs"]))
+    names = {"metrics": ["test.roc_auc", "validate.roc_auc"], "params": ["c"], "tags": [], "attributes": ["status"]}
+    out.setdefault("run_names", names)
+    views = [{"name": "good", "where": "metrics.test.roc_auc > 0.7", "columns": [], "order": ""}]
+    return {"run_views": views, "run_completions": ["metrics.test.roc_auc"], **out}
+
+
+def searched(runs: pl.DataFrame) -> pl.DataFrame:
+    """The list of runs as a search gives it, made from a recording of before there was one."""
+    figures = {"roc_auc": "metrics.test.roc_auc", "validate_auc": "metrics.validate.roc_auc", "state": "status"}
+    return runs.rename({old: new for old, new in figures.items() if old in runs.columns})
 
 
 def exceptions() -> pl.DataFrame:
@@ -87,6 +98,14 @@ def exceptions() -> pl.DataFrame:
         "comment": "",
     }
     return pl.DataFrame([{**base, **made}, {**base, **asked}])
+
+
+def compared(names: list[str], run: dict[str, Any]) -> dict[str, Any]:
+    """Runs beside each other: the recorded one against itself with another setting."""
+    values = [0.5 + number for number, _ in enumerate(names)]
+    differ = {"parameters": ["c"], "inputs": [], "metrics": []}
+    shown = [{"run": name, "name": f"{run['name']} {number}"} for number, name in enumerate(names)]
+    return {"runs": shown, "parameters": {"c": values}, "inputs": {}, "metrics": {}, "differ": differ}
 
 
 def framed(answer: Any) -> Any:
@@ -138,6 +157,8 @@ class FakeClient:
             return rows_of(params["offset"], params["limit"])
         if name == "exceptions":
             return exceptions()
+        if name == "runs_compared":
+            return compared(params["names"], self.answers["run"])
         answer = self.answers[name]
         if name == "release":
             return answer[params["id"]]

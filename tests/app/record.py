@@ -70,6 +70,8 @@ def record(client: Any) -> dict[str, Any]:
     out["data_sheet"] = ask("data_sheet", id="airlines")
     out["snapshot"] = snapshot = ask("snapshot", id="flights")
     snapshot["profile"]["columns"] = snapshot["profile"]["columns"][:12]
+    out["runs_found"] = plain(ask("runs_found"))
+    out["run_names"] = ask("run_names")
     out["leakage"] = ask("snapshot", id="flights_features")["leakage"]
     out["run"] = run = ask("run", id=ask("runs")["run"][0])
     run["environment"] |= {"packages": {"polars": "2.1.0"}, "system": "Linux", "cpu": "CPU", "memory_mib": 0}

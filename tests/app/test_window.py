@@ -71,7 +71,7 @@ def test_every_page_has_an_empty_state(qtbot: QtBot, tmp_path: Path) -> None:
 
 
 def test_every_page_shows_its_error_and_recovers(qtbot: QtBot, tmp_path: Path) -> None:
-    first = ("overview", "data_tables", "feature_catalogue", "runs", "evaluations", "releases")
+    first = ("overview", "data_tables", "feature_catalogue", "runs_found", "evaluations", "releases")
     first += ("monitoring", "lineage", "ledger")
     client = FakeClient(broken=first)
     window = open_window(qtbot, tmp_path, client)

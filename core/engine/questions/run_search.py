@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 FIRST_COLUMNS = 4  # metrics that a table shows where nobody chose any
-LIKED = ("test.", "validate.", "auc", "accuracy", "f1", "rmse", "loss")
+LIKED = ("test.roc_auc", "validate.roc_auc", "test.brier", "test.rmse", "test.", "validate.", "auc", "accuracy", "loss")
 
 
 @question("runs_found")

@@ -13,7 +13,8 @@ from core.engine.registry import question
 from core.engine.tracking.told import curated, is_tracked, tracked_run
 from core.kernel.clock import utc_text
 from core.kernel.digests import strict_json
-from core.kernel.errors import NotFound
+from core.kernel.errors import InputError, NotFound
+from core.measures.smoothing import exponential_mean
 from core.store.metrics import read_points
 from core.store.tables import ModelVersion, Report, Run, User
 
@@ -110,11 +111,14 @@ def run(engine: Engine, id: str) -> dict[str, Any]:
 
 
 @question("run_metrics")
-def run_metrics(engine: Engine, id: str, points: int = 4000) -> pl.DataFrame:
-    """A run's curves: columns name, step, value."""
+def run_metrics(engine: Engine, id: str, points: int = 4000, smoothing: float = 0.0) -> pl.DataFrame:
+    """A run's curves: columns name, step, value; smoothed by a weight from 0 to below 1, then thinned."""
     with engine.workspace.database.reading() as session:
         run = id if is_tracked(session, id) else find(session, Run, id).id
-    return read_points(engine.workspace.database, run, most=points)
+    if not 0 <= smoothing < 1:
+        raise InputError("Smoothing is from 0 to below 1", where=str(smoothing))
+    shaped = exponential_mean(smoothing) if smoothing else None
+    return read_points(engine.workspace.database, run, most=points, value=shaped)
 
 
 def _deciding(facts: dict[str, Any]) -> tuple[str | None, float | None]:

@@ -1,0 +1,91 @@
+"""Curves of several runs: one metric at a time, smoothed, on straight or logarithmic axes."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QSlider, QVBoxLayout, QWidget
+
+from app.plots.chart import ChartView
+from app.plots.decimate import Floats
+from app.plots.series import Chart, Series, line
+from app.widgets.layout import row
+from app.widgets.text import Label
+
+
+class Curves(QWidget):
+    """Draws what :meth:`receive` gets; ``smoothed`` asks for the curves anew with another smoothing (0 to 0.99)."""
+
+    smoothed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._curves: dict[str, pl.DataFrame] = {}
+        self._names: dict[str, str] = {}
+        self.curve = QComboBox()
+        self.curve.setAccessibleName("Curve")
+        self.curve.setMinimumWidth(180)
+        self.curve.currentTextChanged.connect(self._draw)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setAccessibleName("Smoothing")
+        self.slider.setRange(0, 99)
+        self.slider.setFixedWidth(120)
+        self.slider.sliderReleased.connect(self.smoothed)
+        self.log_x, self.log_y = QCheckBox("log steps"), QCheckBox("log values")
+        for box in (self.log_x, self.log_y):
+            box.toggled.connect(self._redraw)
+        self.chart = ChartView(260)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 12, 0, 0)
+        smoothing = Label("Smoothing", "muted")
+        outer.addLayout(row(Label("Curve", "muted"), self.curve, smoothing, self.slider, self.log_x, self.log_y, None))
+        outer.addWidget(self.chart, 1)
+
+    @property
+    def smoothing(self) -> float:
+        """How much of each value is of those before it."""
+        return self.slider.value() / 100
+
+    def expect(self, names: dict[str, str]) -> None:
+        """Which runs are compared now: id to name."""
+        self._names = names
+        self._curves = {run: frame for run, frame in self._curves.items() if run in names}
+
+    def receive(self, run: str, frame: pl.DataFrame) -> None:
+        """The curves of one run: name, step, value."""
+        if run not in self._names:
+            return
+        self._curves[run] = frame
+        names = sorted({str(name) for one in self._curves.values() for name in one["name"].unique().to_list()})
+        kept = self.curve.currentText()
+        self.curve.blockSignals(True)
+        self.curve.clear()
+        self.curve.addItems(names)
+        liked = kept if kept in names else next((name for name in names if "auc" in name), "")
+        if liked:
+            self.curve.setCurrentText(liked)
+        self.curve.blockSignals(False)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._draw(self.curve.currentText())
+
+    def _draw(self, metric: str) -> None:
+        shown: list[Series] = []
+        for place, (run, frame) in enumerate(self._curves.items()):
+            part = frame.filter(pl.col("name") == metric).sort("step")
+            if part.height:
+                x = _axis(part["step"].to_numpy() + (1 if self.log_x.isChecked() else 0), self.log_x.isChecked())
+                y = _axis(part["value"].to_numpy(), self.log_y.isChecked())
+                shown.append(line(self._names.get(run, run), x, y, place, marks=part.height < 40))
+        title = metric.replace("_", " ")
+        x_title = "log₁₀ (step + 1)" if self.log_x.isChecked() else "step"
+        y_title = f"log₁₀ {title}" if self.log_y.isChecked() else title
+        self.chart.show_chart(Chart(title, x_title, y_title, shown, nothing="This run logged no curve"))
+
+
+def _axis(values: Floats, logarithmic: bool) -> Floats:
+    """Values as they are drawn; what has no logarithm is left out."""
+    numbers = values.astype(np.float64)
+    return np.log10(np.where(numbers > 0, numbers, np.nan)) if logarithmic else numbers
