@@ -21,7 +21,7 @@ from core.data.erasing_texts import Needles
 from core.engine.actors import ENGINE
 from core.engine.context import Context, Done, state_of
 from core.engine.dispatcher import Dispatcher
-from core.engine.erasure_places import drop_sealed, entity_columns
+from core.engine.erasure_places import drop_sealed, entity_columns, reach_jobs
 from core.kernel.errors import NotFound, PlimsollError, Refused
 from core.project.schema import Project
 from core.store.tables import FACTS, Edge, LedgerEntry, Report, Snapshot, Transition
@@ -127,7 +127,8 @@ def refuse_live_work(session: Session, own: str = "") -> None:
     query = select(Transition).where(col(Transition.kind).in_(("job", "pipeline"))).order_by(col(Transition.order))
     for row in session.exec(query):
         newest[row.subject] = row.state
-    live = sorted(subject for subject, state in newest.items() if state in LIVE and subject != own)
+    reaching = reach_jobs(session)  # these hold no copy of any table
+    live = sorted(one for one, state in newest.items() if state in LIVE and one != own and one not in reaching)
     if live:
         raise Refused(
             "Nobody can be erased while work runs on the data",
@@ -185,13 +186,15 @@ def complete(workspace: Workspace) -> list[str]:
         gone = replacements(session)
         rows = session.exec(select(Report).where(Report.kind == ERASURE)).all() if gone else []
         unfinished = [row.subject for row in rows if state_of(session, ERASURE, row.subject) != "complete"]
+        reaching = reach_jobs(session) if unfinished else set()
     workspace.blobs.replaced = gone
     workspace.blobs.remove(gone)
     shutil.rmtree(workspace.root / "erasures", ignore_errors=True)
     if unfinished:
         drop_sealed(workspace)
         for folder in workspace.jobs.iterdir():
-            shutil.rmtree(folder)
+            if folder.name not in reaching:
+                shutil.rmtree(folder)
         (workspace.root / "workers.log").unlink(missing_ok=True)
     return unfinished
 

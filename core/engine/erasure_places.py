@@ -136,6 +136,11 @@ def _submit(context: Context, place: dict[str, Any], erasures: list[str]) -> str
     return submit(context, REACH, f"Forget an erased person at {place['name']}", params=params, inputs={})
 
 
+def reach_jobs(session: Session) -> set[str]:
+    """Jobs that are on their way to a place, or wait to be."""
+    return {job.id for job in live_jobs(session) if job.kind == REACH}
+
+
 def reach_untried(workspace: Workspace, dispatcher: Dispatcher) -> None:
     """Send workers to the places that nobody tried yet."""
     with workspace.database.reading() as session:

@@ -8,13 +8,12 @@ from core.engine.context import Context, Done
 from core.engine.erasure_places import DONE, HELD, OPEN, PLACE, REACH, place_states, queue_reach, sealed_file
 from core.engine.registry import JobOutcome, job_kind, operation
 from core.kernel.clock import utc_text
-from core.kernel.digests import canonical_json
 from core.kernel.envelope import sign_statement
 from core.kernel.errors import NotFound
 from core.kernel.records import Record
-from core.store.tables import Report
+from core.store.tables import Decision
 
-REPORT = "erasure place"
+PROOF = "erasure place"  # kept as a decision: a file would look like a change to a search that is under way
 REACHED_TYPE = "application/vnd.plimsoll.erasure-place+json"
 
 
@@ -54,18 +53,8 @@ def _keep(context: Context, place: str, one: dict[str, Any]) -> str:
         said = {"erasure": one["erasure"], "place": place, "at": utc_text(context.now), "found": reason}
         said["workspace"] = context.workspace.info.id
         envelope = sign_statement(REACHED_TYPE, said, context.workspace.station)
-        blob = context.workspace.blobs.put_bytes(canonical_json(envelope.plain()))
-        context.add(
-            Report,
-            "rep",
-            kind=REPORT,
-            subject=one["erasure"],
-            name=place,
-            blob=blob,
-            passed=True,
-            summary=f"{place}: {reason}",
-            facts={"values": one["values"], "lines": one["lines"]},
-        )
+        found = {"values": one["values"], "lines": one["lines"], "envelope": envelope.plain()}
+        context.add(Decision, "dec", kind=PROOF, subject=one["erasure"], verdict=place, evidence=found)
     return state
 
 
