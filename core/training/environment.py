@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import psutil
 from core.kernel.digests import digest_bytes
 from core.training.records import CodeState, Gpu, RunEnvironment
 
+LARGEST_PATCH = 32 * 2**20  # bytes
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED")
 
 
@@ -54,6 +56,32 @@ def code_state(folder: Path) -> CodeState:
         changes=digest_bytes(b"\0".join(parts)) if dirty else None,
         changed_files=sorted({*changed, *untracked}),
     )
+
+
+def write_changes(folder: Path, target: Path) -> bool:
+    """Write what git does not hold yet as one patch onto the commit, untracked files included; False for nothing.
+
+    Neither the project's index nor its objects are touched. A patch beyond :data:`LARGEST_PATCH` is not kept: the
+    digest of the changes still says that they were there.
+    """
+    top = _git(folder, "rev-parse", "--absolute-git-dir")
+    if top is None or _git(folder, "rev-parse", "HEAD") is None:
+        return False
+    with tempfile.TemporaryDirectory(prefix="plimsoll-changes-") as aside:
+        own = {
+            "GIT_INDEX_FILE": f"{aside}/index",
+            "GIT_OBJECT_DIRECTORY": aside,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": f"{top.strip()}/objects",
+        }
+        if _git(folder, "read-tree", "HEAD", own=own) is None or _git(folder, "add", "-A", ".", own=own) is None:
+            return False
+        command = ["diff", "--cached", "--binary", "--no-ext-diff", f"--output={target}", "HEAD", "--", "."]
+        done = _git(folder, *command, own=own) is not None
+    size = target.stat().st_size if target.is_file() else 0
+    if not done or size == 0 or size > LARGEST_PATCH:
+        target.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def packages() -> dict[str, str]:
@@ -101,11 +129,11 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str, own: dict[str, str] | None = None) -> str | None:
     """What git says, or None where there is no git or no repository."""
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, check=True, timeout=30, env={**os.environ, **(own or {})})
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", errors="surrogateescape").encode("utf-8", "replace").decode()

@@ -16,6 +16,12 @@ from core.store.metrics import append_points, new_batch
 from core.store.tables import MetricBatch, Run, Snapshot
 
 FEATURE_ROOMS = ("features", "contract", "measures", "project")
+ARTEFACTS = (
+    ("model", "model.onnx"),
+    ("predictions", "predictions.parquet"),
+    ("log", "log.txt"),
+    ("changes", "changes.patch"),  # what git did not hold when it was trained
+)
 TRAINING_ROOMS = ("training", "contract")
 GPU_TRAINERS = ("mlp",)
 
@@ -82,9 +88,7 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
     blobs = context.workspace.blobs
     result, environment = outcome.value["result"], outcome.value["environment"]
     artefacts = {
-        name: blobs.put_file(outcome.folder / file)
-        for name, file in (("model", "model.onnx"), ("predictions", "predictions.parquet"), ("log", "log.txt"))
-        if (outcome.folder / file).is_file()
+        name: blobs.put_file(outcome.folder / file) for name, file in ARTEFACTS if (outcome.folder / file).is_file()
     }
     row = context.add(
         Run,

@@ -39,11 +39,12 @@ def test_leakage(folder: JobFolder, progress: Progress) -> dict[str, Any]:
 
 def train_candidate(folder: JobFolder, progress: Progress) -> dict[str, Any]:
     """Train one candidate, convert it to ONNX, prove the conversion, and predict with it."""
-    from core.training.environment import capture_environment
+    from core.training.environment import capture_environment, write_changes
     from core.training.train import train
 
     contract = read_contract(folder.input("contract"))
     environment = capture_environment(Path(folder.params["project"]))
+    write_changes(Path(folder.params["project"]), folder.out("changes.patch"))
     result = train(
         Candidate.read(folder.params["candidate"]),
         folder.params["name"],
