@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -22,19 +23,26 @@ _POINT = 16
 
 
 class Curves:
-    """What has gathered of each curve since it was last taken."""
+    """What has gathered of each curve since it was last taken. ``add(name, step, value)`` takes in one point."""
 
     def __init__(self) -> None:
         self._curves: dict[str, tuple[array[int], array[float]]] = {}
+        self.add = self._adder()
 
-    def add(self, name: str, step: int, value: float) -> None:
-        """One point."""
-        try:
-            steps, values = self._curves[name]
-        except KeyError:
-            steps, values = self._curves[name] = array("q"), array("d")
-        values.append(value)
-        steps.append(step)  # last: its length says how many points are whole
+    def _adder(self) -> Callable[[str, int, float], None]:
+        """The function ``add``, with what it calls at hand: a look-up saved is a tenth of its time."""
+        puts: dict[str, tuple[Callable[[int], None], Callable[[float], None]]] = {}
+
+        def add(name: str, step: int, value: float) -> None:
+            try:
+                put_step, put_value = puts[name]
+            except KeyError:
+                steps, values = self._curves[name] = array("q"), array("d")
+                put_step, put_value = puts[name] = steps.append, values.append
+            put_value(value)
+            put_step(step)  # last: the length of the steps says how many points are whole
+
+        return add
 
     def take(self) -> list[tuple[str, array[int], array[float]]]:
         """The points that came since the last call, by curve. Another thread may go on adding meanwhile."""
