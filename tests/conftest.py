@@ -33,6 +33,7 @@ def _own_environment() -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.environ[variable] = str(folder)
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ["PLIMSOLL_SLOTS"] = "1"  # two cores are busy with two files of tests: a second worker only imports
     os.environ["PLIMSOLL_WARM"] = ""  # workers import what their jobs need and no more
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"

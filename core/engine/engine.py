@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from core.engine.pipeline import PipelineRunner
 from core.engine.registry import QUESTIONS
 from core.engine.schedules import Scheduler
 from core.kernel.clock import Clock
-from core.kernel.errors import NotFound, PlimsollError, Refused
+from core.kernel.errors import InputError, NotFound, PlimsollError, Refused
 from core.kernel.ids import new_id
 from core.store.ledger import head
 from core.workspace.workspace import Workspace
 
+SLOTS = 2
 logger = logging.getLogger(__name__)
 
 
@@ -28,12 +30,13 @@ class Engine:
     """What the owner process runs. All faces reach it through :mod:`core.engine.client`."""
 
     def __init__(
-        self, root: Path, *, store_passphrase: str | None = None, slots: int = 2, clock: Clock | None = None
+        self, root: Path, *, store_passphrase: str | None = None, slots: int | None = None, clock: Clock | None = None
     ) -> None:
+        """``slots`` jobs run at a time; unless told, as many as ``PLIMSOLL_SLOTS`` says, and two without it."""
         catalogue.load()
         self.workspace = Workspace(root, passphrase=store_passphrase, clock=clock)
         self.sessions = Sessions(self.workspace)
-        self.jobs = JobBoard(self.workspace, slots)
+        self.jobs = JobBoard(self.workspace, slots_of(slots))
         self.pipelines = PipelineRunner(self.workspace, self.jobs)
         self.dispatcher = Dispatcher(self.workspace, self._on_new_jobs)
         self.pipelines.dispatcher = self.dispatcher
@@ -129,3 +132,19 @@ class Engine:
         self.jobs.enqueue([job for job in jobs if not job.startswith("pipe-")])
         for run in pipelines:
             self.pipelines.start(run)
+
+
+def slots_of(slots: int | None) -> int:
+    """How many jobs run at a time.
+
+    Raises:
+        InputError: when the environment names no whole number of at least one.
+    """
+    if slots is not None:
+        return slots
+    told = os.environ.get("PLIMSOLL_SLOTS") or str(SLOTS)
+    if not told.isdecimal() or not int(told):
+        raise InputError(
+            f"PLIMSOLL_SLOTS is {told!r}", remedy="Give the number of jobs that may run at a time, such as 2."
+        )
+    return int(told)

@@ -21,7 +21,6 @@ import pytest
 import core
 from core.delivery.loopback import UID, LoopbackTarget, loopback_target
 from core.engine.client import Client, connect
-from core.engine.engine import Engine
 from core.engine.founding import found_workspace
 from core.serving.online import OnlineStore
 from core.serving.online_redis import RedisStore
@@ -91,8 +90,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        patch.setitem(Engine.__init__.__kwdefaults__, "slots", 1)  # one worker imports the libraries, not two
+    with ExitStack() as stack:
         made = Site(tmp_path_factory.mktemp("places"), stack)
         _furnish(made)
         yield made

@@ -147,9 +147,7 @@ class Office:
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(Engine.__init__.__kwdefaults__, "slots", 1)  # one worker imports the libraries, not two
-        made = Office(tmp_path_factory.mktemp("gates"))
+    made = Office(tmp_path_factory.mktemp("gates"))
     made.load('id: nobody_passes, fact: metrics.roc_auc.low, op: ">", value: 0.999')
     try:
         assert "nobody_passes" in stopped(made.walk())
