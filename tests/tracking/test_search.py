@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,27 @@ from core.engine.founding import found_workspace
 from core.engine.registry import QUESTIONS
 from core.kernel.errors import InputError, NotFound
 
-from .clients import run_client
 from .conftest import PASSPHRASE
 
 HERE = Path(__file__).parent
 PAUSE = threading.Event()
+DATABASE_RUNS = {"run-205f0f7a", "run-e91ec23a", "run-fe85c897"}  # how their ids begin
 
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder ``mlruns`` as MLflow 3 keeps it."""
-    folder = tmp_path_factory.mktemp("kept")
-    (folder / "keep.py").write_text((HERE / "keep.py").read_text())
-    run_client("3.17.2", folder / "keep.py", "", (folder / "mlruns").as_uri(), "delete")
-    return folder
+    """A folder ``mlruns`` and a file ``mlflow.db`` as MLflow 3 keeps them; ``keep.py`` says how they were made."""
+    home = tmp_path_factory.mktemp("kept")
+    for name, words in json.loads((HERE / "kept_mlruns.json").read_text())["files"].items():
+        file = home / "mlruns" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(words.replace("ROOT", str(home)))
+    with closing(sqlite3.connect(home / "mlflow.db")) as made:
+        made.executescript((HERE / "kept_mlflow.sql").read_text().replace("ROOT", str(home)))
+        for (place,) in made.execute("SELECT artifact_uri FROM runs WHERE name LIKE 'depth%'").fetchall():
+            (Path(place) / "notes").mkdir(parents=True)
+            (Path(place) / "notes" / "a.txt").write_text("hello")
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +55,7 @@ def _import(engine: Engine, token: str, path: Path) -> dict[str, Any]:
     job = engine.change(token, "tracking.import", {"path": str(path)}, None, None)["job"]
     while (view := QUESTIONS["job"](engine, id=job))["state"] in ("queued", "running"):
         PAUSE.wait(0.1)
-    assert view["state"] == "done", view
+    assert view["state"] == "done", str(view["error"])
     return dict(view["result"])
 
 
@@ -64,16 +73,16 @@ def test_a_folder_comes_over_whole_and_once(imported: tuple[Engine, str], stores
     run = QUESTIONS["run"](engine, id=frame.filter(frame["name"] == "depth 3")["run"].item())
     assert (run["project"], run["status"], run["parameters"]) == ("kept", "done", {"depth": "3"})
     assert run["tags"]["team/of"] == "sea"
-    assert run["metrics"]["loss/train"] == 3 / 50
+    assert run["metrics"]["loss/train"] == 3 / 5
     assert engine.workspace.blobs.path(run["artefacts"]["notes/a.txt"]).read_text() == "hello"
-    assert QUESTIONS["run_metrics"](engine, id=run["run"]).height == 51
+    assert QUESTIONS["run_metrics"](engine, id=run["run"]).height == 6
     assert QUESTIONS["ledger_verify"](engine)["problems"] == []
 
 
 def test_the_language(imported: tuple[Engine, str]) -> None:
     engine, _ = imported
     every: dict[str, Any] = {"lifecycle": "all"}
-    assert found(engine, "params.depth = 3 and metrics.loss/train < 0.1", **every) == ["depth 3"]
+    assert found(engine, "params.depth = 3 and metrics.loss/train < 0.7", **every) == ["depth 3"]
     assert found(engine, "params.depth > 3 or not params.depth < 4", **every) == ["depth 5"]
     assert len(found(engine, "tags.team/of like 's%' and status = 'done'", **every)) == 2
     assert len(found(engine, "start_time > '2020-01-01' and experiment = 'kept'", **every)) == 2
@@ -123,3 +132,30 @@ def test_curating(imported: tuple[Engine, str]) -> None:
     compared = QUESTIONS["runs_compared"](engine, names=every)
     assert compared["differ"]["parameters"] == ["depth"]
     assert json.loads(json.dumps(QUESTIONS["run_names"](engine)))["params"] == ["depth"]
+
+
+def test_a_database_comes_over_whole_and_once(imported: tuple[Engine, str], stores: Path) -> None:
+    """Deleted and unfinished runs, data sets, what is no number, files: as in the folder."""
+    engine, token = imported
+    first, again = (_import(engine, token, stores / "mlflow.db") for _ in range(2))
+    assert (first["runs"], first["here already"], first["points"]) == (3, 0, 12)
+    assert (again["runs"], again["here already"], again["points"]) == (0, 3, 0)
+    frame = QUESTIONS["runs_found"](engine, where="experiment = 'kept'", lifecycle="all")
+    assert frame.height == 5, "two came from the folder"
+    theirs = {row["name"]: row for row in frame.to_dicts() if row["run"][:12] in DATABASE_RUNS}
+    assert {name: (row["status"], row["lifecycle"]) for name, row in theirs.items()} == {
+        "depth 3": ("done", "deleted"),
+        "depth 5": ("done", "active"),
+        "still running": ("running", "active"),
+    }
+    run = QUESTIONS["run"](engine, id=theirs["depth 5"]["run"])
+    assert (run["parameters"], run["tags"]["team/of"]) == ({"depth": "5"}, "sea")
+    assert (run["metrics"]["loss/train"], run["metrics"]["auc"]) == (1.0, 0.75)
+    points = QUESTIONS["run_metrics"](engine, id=theirs["depth 3"]["run"])
+    assert points.filter(points["value"].is_nan())["name"].to_list() == ["auc"]
+    assert engine.workspace.blobs.path(run["artefacts"]["notes/a.txt"]).read_text() == "hello"
+    assert len(found(engine, "dataset.name = 'flights' and dataset.context = 'training'", lifecycle="all")) == 2
+    assert QUESTIONS["ledger_verify"](engine)["problems"] == []
+    (stores / "other.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(AssertionError, match="no database of MLflow"):
+        _import(engine, token, stores / "other.db")

@@ -1,0 +1,46 @@
+-- The tables of an mlflow.db that are read here, with all their rows, as MLflow 3.17.2 (mlflow-skinny with
+-- SQLAlchemy 2 and Alembic; schema dc11669786a5) made them with keep.py beside this file; the other tables are left
+-- out, and ROOT stands for the folder that it lay in.
+CREATE TABLE "experiments" ( experiment_id INTEGER NOT NULL, name VARCHAR(256) NOT NULL, artifact_location VARCHAR(256), lifecycle_stage VARCHAR(32), creation_time BIGINT, last_update_time BIGINT, workspace VARCHAR(63) DEFAULT 'default' NOT NULL, CONSTRAINT experiment_pk PRIMARY KEY (experiment_id), CONSTRAINT experiments_lifecycle_stage CHECK (lifecycle_stage IN ('active', 'deleted')), CONSTRAINT uq_experiments_workspace_name UNIQUE (workspace, name) );
+INSERT INTO experiments VALUES (0, 'Default', 'ROOT/mlruns/0', 'active', 1795656240580, 1795656240580, 'default');
+INSERT INTO experiments VALUES (1, 'kept', 'ROOT/mlruns/1', 'active', 1795656240615, 1795656240615, 'default');
+CREATE TABLE "runs" ( run_uuid VARCHAR(32) NOT NULL, name VARCHAR(250), source_type VARCHAR(20), source_name VARCHAR(500), entry_point_name VARCHAR(50), user_id VARCHAR(256), status VARCHAR(9), start_time BIGINT, end_time BIGINT, source_version VARCHAR(50), lifecycle_stage VARCHAR(20), artifact_uri VARCHAR(200), experiment_id INTEGER, deleted_time BIGINT, CONSTRAINT run_pk PRIMARY KEY (run_uuid), CONSTRAINT runs_lifecycle_stage CHECK (lifecycle_stage IN ('active', 'deleted')), CONSTRAINT source_type CHECK (source_type IN ('NOTEBOOK', 'JOB', 'LOCAL', 'UNKNOWN', 'PROJECT')), FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), CHECK (status IN ('SCHEDULED', 'FAILED', 'FINISHED', 'RUNNING', 'KILLED')) );
+INSERT INTO runs VALUES ('205f0f7a6b314f6883167f5793e8bc8a', 'depth 3', 'UNKNOWN', '', '', 'root', 'FINISHED', 1795656240864, 1795656241544, '', 'deleted', 'ROOT/mlruns/1/205f0f7a6b314f6883167f5793e8bc8a/artifacts', 1, 1795656242296);
+INSERT INTO runs VALUES ('e91ec23a0ce64006a48ceee7763385b1', 'depth 5', 'UNKNOWN', '', '', 'root', 'FINISHED', 1795656241608, 1795656242205, '', 'active', 'ROOT/mlruns/1/e91ec23a0ce64006a48ceee7763385b1/artifacts', 1, NULL);
+INSERT INTO runs VALUES ('fe85c89716dc4b0abc5fa63123e63e1c', 'still running', 'UNKNOWN', '', '', 'unknown', 'RUNNING', 1795656242334, NULL, '', 'active', 'ROOT/mlruns/1/fe85c89716dc4b0abc5fa63123e63e1c/artifacts', 1, NULL);
+CREATE TABLE "params" ( "key" VARCHAR(250) NOT NULL, value VARCHAR(8000) NOT NULL, run_uuid VARCHAR(32) NOT NULL, CONSTRAINT param_pk PRIMARY KEY ("key", run_uuid), FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid) );
+INSERT INTO params VALUES ('depth', '3', '205f0f7a6b314f6883167f5793e8bc8a');
+INSERT INTO params VALUES ('depth', '5', 'e91ec23a0ce64006a48ceee7763385b1');
+CREATE TABLE "tags" ( "key" VARCHAR(250) NOT NULL, value VARCHAR(8000), run_uuid VARCHAR(32) NOT NULL, CONSTRAINT tag_pk PRIMARY KEY ("key", run_uuid), FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid) );
+INSERT INTO tags VALUES ('mlflow.user', 'root', '205f0f7a6b314f6883167f5793e8bc8a');
+INSERT INTO tags VALUES ('mlflow.source.name', 'keep.py', '205f0f7a6b314f6883167f5793e8bc8a');
+INSERT INTO tags VALUES ('mlflow.source.type', 'LOCAL', '205f0f7a6b314f6883167f5793e8bc8a');
+INSERT INTO tags VALUES ('mlflow.runName', 'depth 3', '205f0f7a6b314f6883167f5793e8bc8a');
+INSERT INTO tags VALUES ('team/of', 'sea', '205f0f7a6b314f6883167f5793e8bc8a');
+INSERT INTO tags VALUES ('mlflow.user', 'root', 'e91ec23a0ce64006a48ceee7763385b1');
+INSERT INTO tags VALUES ('mlflow.source.name', 'keep.py', 'e91ec23a0ce64006a48ceee7763385b1');
+INSERT INTO tags VALUES ('mlflow.source.type', 'LOCAL', 'e91ec23a0ce64006a48ceee7763385b1');
+INSERT INTO tags VALUES ('mlflow.runName', 'depth 5', 'e91ec23a0ce64006a48ceee7763385b1');
+INSERT INTO tags VALUES ('team/of', 'sea', 'e91ec23a0ce64006a48ceee7763385b1');
+INSERT INTO tags VALUES ('mlflow.runName', 'still running', 'fe85c89716dc4b0abc5fa63123e63e1c');
+CREATE TABLE "metrics" ( "key" VARCHAR(250) NOT NULL, value FLOAT NOT NULL, timestamp BIGINT NOT NULL, run_uuid VARCHAR(32) NOT NULL, step BIGINT DEFAULT '0' NOT NULL, is_nan BOOLEAN DEFAULT '0' NOT NULL, CONSTRAINT metric_pk PRIMARY KEY ("key", timestamp, step, run_uuid, value, is_nan), FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid), CHECK (is_nan IN (0, 1)) );
+INSERT INTO metrics VALUES ('loss/train', 3.0, 1795656241122, '205f0f7a6b314f6883167f5793e8bc8a', 0, 0);
+INSERT INTO metrics VALUES ('loss/train', 1.5, 1795656241173, '205f0f7a6b314f6883167f5793e8bc8a', 1, 0);
+INSERT INTO metrics VALUES ('loss/train', 1.0, 1795656241298, '205f0f7a6b314f6883167f5793e8bc8a', 2, 0);
+INSERT INTO metrics VALUES ('loss/train', 0.75, 1795656241346, '205f0f7a6b314f6883167f5793e8bc8a', 3, 0);
+INSERT INTO metrics VALUES ('loss/train', 0.6, 1795656241386, '205f0f7a6b314f6883167f5793e8bc8a', 4, 0);
+INSERT INTO metrics VALUES ('auc', 0.0, 1795656241434, '205f0f7a6b314f6883167f5793e8bc8a', 0, 1);
+INSERT INTO metrics VALUES ('loss/train', 5.0, 1795656241810, 'e91ec23a0ce64006a48ceee7763385b1', 0, 0);
+INSERT INTO metrics VALUES ('loss/train', 2.5, 1795656241850, 'e91ec23a0ce64006a48ceee7763385b1', 1, 0);
+INSERT INTO metrics VALUES ('loss/train', 1.66666666666666674068e+00, 1795656241891, 'e91ec23a0ce64006a48ceee7763385b1', 2, 0);
+INSERT INTO metrics VALUES ('loss/train', 1.25, 1795656241963, 'e91ec23a0ce64006a48ceee7763385b1', 3, 0);
+INSERT INTO metrics VALUES ('loss/train', 1.0, 1795656242020, 'e91ec23a0ce64006a48ceee7763385b1', 4, 0);
+INSERT INTO metrics VALUES ('auc', 0.75, 1795656242102, 'e91ec23a0ce64006a48ceee7763385b1', 0, 0);
+CREATE TABLE "datasets" ( dataset_uuid VARCHAR(36) NOT NULL, experiment_id INTEGER NOT NULL, name VARCHAR(500) NOT NULL, digest VARCHAR(36) NOT NULL, dataset_source_type VARCHAR(36) NOT NULL, dataset_source TEXT NOT NULL, dataset_schema TEXT, dataset_profile TEXT, CONSTRAINT dataset_pk PRIMARY KEY (experiment_id, name, digest), CONSTRAINT fk_datasets_experiment_id_experiments FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE );
+INSERT INTO datasets VALUES ('25b0d1b1e0cc47c7a8a1ecd24d6233d7', 1, 'flights', 'c9067691', 'http', '{"url": "http://127.0.0.1/flights.csv"}', NULL, NULL);
+CREATE TABLE inputs ( input_uuid VARCHAR(36) NOT NULL, source_type VARCHAR(36) NOT NULL, source_id VARCHAR(36) NOT NULL, destination_type VARCHAR(36) NOT NULL, destination_id VARCHAR(36) NOT NULL, step BIGINT DEFAULT '0' NOT NULL, CONSTRAINT inputs_pk PRIMARY KEY (source_type, source_id, destination_type, destination_id) );
+INSERT INTO inputs VALUES ('fa2230ce79424e799a6e492ba6475220', 'DATASET', '25b0d1b1e0cc47c7a8a1ecd24d6233d7', 'RUN', '205f0f7a6b314f6883167f5793e8bc8a', 0);
+INSERT INTO inputs VALUES ('402bb0cbe5dc46aaa7f3643a9908583a', 'DATASET', '25b0d1b1e0cc47c7a8a1ecd24d6233d7', 'RUN', 'e91ec23a0ce64006a48ceee7763385b1', 0);
+CREATE TABLE input_tags ( input_uuid VARCHAR(36) NOT NULL, name VARCHAR(255) NOT NULL, value VARCHAR(500) NOT NULL, CONSTRAINT input_tags_pk PRIMARY KEY (input_uuid, name) );
+INSERT INTO input_tags VALUES ('fa2230ce79424e799a6e492ba6475220', 'mlflow.data.context', 'training');
+INSERT INTO input_tags VALUES ('402bb0cbe5dc46aaa7f3643a9908583a', 'mlflow.data.context', 'training');
