@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from core.cli.__main__ import main
-from core.engine.client import connect
+from core.engine.client import Client, connect
 
 PASSPHRASE = "founder of orders passphrase"
 PEOPLE = {"grace": "grace orders passphrase", "katherine": "katherine orders passphrase"}
@@ -128,8 +128,8 @@ def call(*words: str, passphrase: str = PASSPHRASE, stdin: str = "") -> Answer:
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A workspace with the orders, whose pipeline ran and registered a candidate, and two reviewers."""
+def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The owner of a workspace with the orders, whose pipeline ran and registered a candidate, and two reviewers."""
     root = tmp_path_factory.mktemp("cli") / "orders"
     assert call("--as", "founder", "init", str(root)).code == 0
     project = root / "project"
@@ -146,11 +146,17 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             os.environ["PLIMSOLL_NEW_PASSPHRASE"] = passphrase
             made = call("--workspace", str(root), "user", "add", name, "--role", "reviewer")
             assert made.code == 0, made.err
-        yield root
+        yield owner
     finally:
         owner.close()
         os.environ.pop("PLIMSOLL_NEW_PASSPHRASE", None)
         os.chdir(here)
+
+
+@pytest.fixture(scope="session")
+def workspace(owner: Client) -> Path:
+    """That workspace's folder."""
+    return owner.root
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import Field
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from core.engine.actors import check_permission
 from core.engine.context import Context, Done
 from core.engine.operations.models import champion_of, gates_of, move_stage, stage_of
 from core.engine.operations.releases import require_approved
@@ -20,7 +21,7 @@ from core.governance.records import StageFacts
 from core.kernel.errors import Conflict, InputError, Refused
 from core.kernel.ids import new_id
 from core.kernel.records import Record
-from core.store.tables import Decision, ModelVersion, Release
+from core.store.tables import Decision, ModelVersion, Release, Transition
 
 PROMOTIONS = ("champion", "production")  # aliases that say: this one serves
 
@@ -189,7 +190,7 @@ def _passed(context: Context, row: ModelVersion) -> bool:
 
 
 def _promote(context: Context, version: dict[str, Any], to: str) -> None:
-    """Let a version become the champion: only with an approved release, as on every other way.
+    """Let a version become the champion: with an approved release, by who may deploy, as on every other way.
 
     Raises:
         Refused: saying what is missing and how to get it.
@@ -205,6 +206,7 @@ def _promote(context: Context, version: dict[str, Any], to: str) -> None:
     row, session = context.session.get_one(ModelVersion, version["id"]), context.session
     if stage_of(session, row.id) == "production":
         return
+    check_permission(context.actor, "deploy.switch")
     query = select(Release).where(Release.model_version == row.id, Release.environment == "production")
     release = session.exec(query.order_by(col(Release.created_at).desc())).first()
     if release is None:
@@ -217,10 +219,21 @@ def _promote(context: Context, version: dict[str, Any], to: str) -> None:
     before = champion_of(session, row.model)
     if before is not None:
         move_stage(context, before, "archived", StageFacts(reason=f"Replaced by v{row.version}"))
-    facts = StageFacts(gates_passed=True, approved=True, content_unchanged=True, reason="Promoted")
+    facts = StageFacts(
+        gates_passed=True,
+        approved=True,
+        content_unchanged=True,
+        was_in_production=_was_in_production(session, row),
+        reason="Promoted by a tracking client",
+    )
     move_stage(context, row, "production", facts)
     evidence = {"release": release.id, "replaces": before.id if before else "", "asked by": "tracking client"}
     context.add(Decision, "dec", kind="promotion", subject=row.id, verdict="production", evidence=evidence)
+
+
+def _was_in_production(session: Session, row: ModelVersion) -> bool:
+    query = select(Transition).where(Transition.kind == "model", Transition.subject == row.id)
+    return session.exec(query.where(Transition.aspect == "stage", Transition.state == "production")).first() is not None
 
 
 def check_stage(text: str) -> str:

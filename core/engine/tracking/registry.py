@@ -8,7 +8,7 @@ import re
 from typing import Any
 from urllib.parse import unquote_plus, urlparse
 
-from core.engine.operations.tracked_registry import check_stage
+from core.engine.operations.tracked_registry import PROMOTIONS, check_stage
 from core.engine.tracking import forms
 from core.engine.tracking.desk import Desk, Json, call
 from core.engine.tracking.forms import check_length, flag, many, pairs, tag_map, text, whole
@@ -153,7 +153,9 @@ def get_by_alias(desk: Desk, asked: Json) -> Json:
     """The version that an alias means."""
     with desk.reading() as shelf:
         registry = Registry(shelf)
-        number = registry.model(asked["name"])["aliases"].get(asked["alias"])
+        model, alias = registry.model(asked["name"]), asked["alias"]
+        promoted = model["trained"] and alias.lower() in PROMOTIONS  # however it is spelt: the one in production
+        number = model["aliases"].get("champion" if promoted else alias)
         if number is None:
             raise InputError(f"Registered model alias {asked['alias']} not found.")
         return {"model_version": version_json(registry.version(asked["name"], number))}
