@@ -18,13 +18,11 @@ mlflow.sklearn.autolog(log_datasets=False, log_models=False)
 with mlflow.start_run() as run:
     source = HTTPDatasetSource("http://127.0.0.1/iris.csv")
     mlflow.log_input(MetaDataset(source, name="iris"), context="training")
-    LogisticRegression(max_iter=300, C=0.5).fit(features, target)
+    fitted = LogisticRegression(max_iter=300, C=0.5).fit(features, target)
 seen = client.get_run(run.info.run_id)
 saw["autolog"] = [seen.data.params["C"], round(seen.data.metrics["training_accuracy_score"], 2)]
 saw["inputs"] = [[one.dataset.name, one.tags[0].value] for one in seen.inputs.dataset_inputs]
-mlflow.sklearn.autolog(disable=True)
 
-fitted = LogisticRegression(max_iter=300).fit(features, target)
 with mlflow.start_run() as run:
     made = mlflow.sklearn.log_model(fitted, name="iris", registered_model_name="irises", pip_requirements=[])
 saw["outputs"] = len(client.get_run(run.info.run_id).outputs.model_outputs)
@@ -38,4 +36,4 @@ found = mlflow.search_logged_models(experiment_ids=[run.info.experiment_id], out
 saw["search"] = sorted(one.name for one in found)
 client.delete_logged_model(made.model_id)
 saw["left"] = len(mlflow.search_logged_models(experiment_ids=[run.info.experiment_id], output_format="list"))
-sys.stdout.write(json.dumps(saw))
+sys.stdout.write("\n" + json.dumps(saw) + "\n")

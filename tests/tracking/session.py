@@ -30,7 +30,7 @@ experiment = mlflow.set_experiment(name)
 with mlflow.start_run(run_name="manual") as run:
     mlflow.log_param("depth", 6)
     mlflow.log_params({"rate": 0.1, "kind": "tree"})
-    for step in range(20):
+    for step in range(5):
         mlflow.log_metric("loss", 1 / (step + 1), step=step)
     mlflow.log_metrics({"auc": 0.9, "nothing": float("nan")})
     mlflow.set_tags({"team": "blue", "mlflow.note.content": "a note"})
@@ -99,4 +99,4 @@ client.delete_experiment(experiment.experiment_id)
 saw["experiment"] = client.get_experiment(experiment.experiment_id).lifecycle_stage
 client.restore_experiment(experiment.experiment_id)
 saw["renamed"] = client.get_experiment_by_name(f"{name} renamed").experiment_id == experiment.experiment_id
-sys.stdout.write(json.dumps(saw))
+sys.stdout.write("\n" + json.dumps(saw) + "\n")
