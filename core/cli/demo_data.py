@@ -19,7 +19,8 @@ def months_arrive(demo: Demo) -> None:
         for month in DELIVERIES:
             deliver(demo.facts["site"], month)
             walk_to(demo, f"validate:{SOURCE}", f"month {month}")
-        walk_to(demo, f"profile:{SOURCE}", "the whole year")
+            if month in DELIVERIES[-2:]:  # what a page compares when it is opened
+                walk_to(demo, f"profile:{SOURCE}", f"month {month}")
         made = demo.founder.ask("snapshots").filter(table=SOURCE).sort("created_at")
         taken = made["rows"][-1] - made["rows"][0]
         history = demo.founder.ask("check_history", table=SOURCE, check=LOCAL_HOUR)

@@ -64,7 +64,7 @@ def record(client: Any) -> dict[str, Any]:
     out["personal_tags"] = plain(ask("personal_tags", table="flights"))
     out["check_history"] = plain(ask("check_history", table=GROWING, check="local hour is unique"))
     grown = ask("snapshots").filter(pl.col("table") == GROWING)["snapshot"].to_list()
-    pair = {"a": grown[1], "b": grown[0]}
+    pair = {"a": grown[-1], "b": grown[0]}
     out["snapshot_diff"] = ask("snapshot_diff", key=["origin", "time_hour"], **pair)
     out["profiles_compared"] = ask("profiles_compared", **pair)
     out["data_sheet"] = ask("data_sheet", id="airlines")
