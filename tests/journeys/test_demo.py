@@ -126,9 +126,9 @@ def command(prefix: list[str], arguments: list[str], limit_s: float = 60) -> sub
     return subprocess.CompletedProcess(child.args, child.returncode, out, err)
 
 
-def demo(root: Path, prefix: list[str], trace: Path | None = None) -> Walk:
+def demo(root: Path, prefix: list[str], trace: Path | None = None, *, shown: str = "--no-window") -> Walk:
     """Run the demo on ``root`` and read its table."""
-    done = command(prefix, ["--json", "demo", str(root), "--no-window"], limit_s=600)
+    done = command(prefix, ["--json", "demo", str(root), shown], limit_s=600)
     assert done.returncode == 0, done.stderr[-6000:]
     stages = {line["stage"]: line for line in json.loads(done.stdout)["stages"]}
     return Walk(root, done.returncode, stages, done.stderr, trace.read_text(errors="replace") if trace else None)
@@ -336,7 +336,7 @@ def test_again_without_a_network_and_from_the_cache(walk: Walk) -> None:
     trial = subprocess.run([*NO_ROUTES, "true"], capture_output=True, check=False)
     if trial.returncode != 0:
         pytest.skip(f"this machine permits no network namespace: {trial.stderr.decode(errors='replace').strip()}")
-    again = demo(walk.root, NO_ROUTES)
+    again = demo(walk.root, NO_ROUTES, shown="--no-pictures")
     assert [name for name, line in again.stages.items() if not line["ok"]] == []
     for name in STAGES[1 : STAGES.index("Evaluate")]:
         assert "from the cache" in again.stages[name]["result"], again.stages[name]
