@@ -19,7 +19,7 @@ from ..engine.people_project import customers, name_of, placed, places_of, walk,
 from .forks import Forks
 from .orders import PASSPHRASE
 
-KILLS = 12
+KILLS = 10
 MANY = 100_000
 CUSTOMERS = [name_of(number) for number in (2, 9, 31, 77)]
 

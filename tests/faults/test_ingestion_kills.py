@@ -1,6 +1,6 @@
 """SIGKILL at seeded moments of ingestion, of the worker and of the owner: no row is lost, none is there twice.
 
-Twelve moments in a run of the suite; with those of backfill and erasure that makes 36. ``PLIMSOLL_KILLS=30`` asks
+Ten moments in a run of the suite; with those of backfill and erasure that makes 30. ``PLIMSOLL_KILLS=30`` asks
 for more.
 
 Three growing sources (a folder, a SQLite table, a Redis stream) get rows while they are ingested, by one
@@ -38,7 +38,7 @@ from ..identity.test_secrets import Memory
 from ..servers import PASSWORD, redis_server
 from .orders import PASSPHRASE
 
-KILLS = int(os.environ.get("PLIMSOLL_KILLS", "12"))
+KILLS = int(os.environ.get("PLIMSOLL_KILLS", "10"))
 OWNER_KILLS = 3
 KINDS = ("folder", "sql", "stream")
 

@@ -28,7 +28,7 @@ from .brute import START, Row, table_of
 from .test_windows import tables, windows
 
 JUNE, JULY = datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC)
-KILLS = 12
+KILLS = 10
 
 
 @settings(max_examples=40, deadline=None)
