@@ -14,7 +14,7 @@ demo: wheelhouse ## the whole loop on the flights project, then the window
 	@$(BIN)/plimsoll demo $(ARGS)
 
 test: wheelhouse lint ## everything that must hold before a merge
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from core.kernel.errors import AnswerIsNo, PlimsollError
 from core.workspace.workspace import MARKER, read_info
 
 
-def run_demo(root: Path, *, window: bool, pictures: bool, as_json: bool) -> int:
+def run_demo(root: Path, *, window: bool, as_json: bool) -> int:
     """Run it; returns the exit status."""
     began = time.monotonic()
     output.err.print(
@@ -47,8 +47,7 @@ def run_demo(root: Path, *, window: bool, pictures: bool, as_json: bool) -> int:
             error = error or shortfall(demo)
             if error is not None:
                 raise error
-            if pictures:
-                show(root, window)
+            show(root, window)
         finally:
             client.close()
     return 0

@@ -162,14 +162,13 @@ def demo(
     context: typer.Context,
     folder: Annotated[Path | None, typer.Argument(help="Where to; the same folder again uses what is there.")] = None,
     no_window: Annotated[bool, typer.Option("--no-window", help="Render the pages to pictures instead.")] = False,
-    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Neither window nor pictures.")] = False,
 ) -> None:
     """The whole loop on the example project, then the window."""
     from core.cli.demo_run import run_demo
 
     options: Options = context.obj
     place = folder or Path(os.environ.get("PLIMSOLL_WORKSPACE") or Path.cwd() / ".demo")
-    raise typer.Exit(run_demo(place, window=not no_window, pictures=not no_pictures, as_json=options.as_json))
+    raise typer.Exit(run_demo(place, window=not no_window, as_json=options.as_json))
 
 
 def doctor(context: typer.Context) -> None:
