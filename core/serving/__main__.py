@@ -167,7 +167,8 @@ def _forget(options: argparse.Namespace) -> dict[str, Any]:
     """Forget a person in store and logs; the order is removed whatever comes of it."""
     from core.kernel.digests import strict_json
     from core.kernel.errors import InputError
-    from core.serving.forgetting import Forget, carry_out
+    from core.serving.forgetting import Forget
+    from core.serving.forgetting_here import carry_out
     from core.serving.layout import Layout
 
     if options.order is None:

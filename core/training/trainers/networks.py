@@ -22,7 +22,7 @@ from core.training.matrices import Columns, Matrix
 from core.training.scaling import BLOCK, CLIP, Scaling
 
 if TYPE_CHECKING:
-    from core.training.trainers.mlp import Settings
+    from core.training.trainers.network_settings import Settings
 
 
 @dataclass(frozen=True)
