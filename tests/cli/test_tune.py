@@ -9,6 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from core.cli.commands.tuning import show
+
 from .conftest import PASSPHRASE, PROJECT, call
 
 SEARCH = """
@@ -26,7 +30,7 @@ def with_search(own: Path) -> None:
     (own / "project" / "plimsoll.yaml").write_text(text)
 
 
-def test_a_search_finds_better_settings_and_goes_on(own: Path) -> None:
+def test_a_search_finds_better_settings_and_goes_on(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_search(own)
     first = call("--json", "tune", "weight", "--budget", "2")
     assert first.code == 0, first.err
@@ -40,7 +44,8 @@ def test_a_search_finds_better_settings_and_goes_on(own: Path) -> None:
     poor = max(again["all"], key=lambda trial: trial["value"])
     assert again["best"]["value"] < poor["value"]
     assert {trial["run"] for trial in again["all"]} <= {row["run"] for row in runs}
-    shown = call("tune", "weight", "--budget", "6").out
+    show(again)
+    shown = capsys.readouterr().out
     assert "weight_tuned:" in shown
     assert "What mattered" in shown
 

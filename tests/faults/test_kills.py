@@ -39,7 +39,7 @@ from core.store.tables import (
 from .forks import Forks
 from .orders import write_project
 
-KILLS = 21
+KILLS = int(os.environ.get("PLIMSOLL_SPINE_KILLS", "14"))
 Told = dict[str, Any]
 
 
@@ -152,7 +152,7 @@ def test_nothing_is_lost_or_doubled(program: Forks, tmp_path: Path) -> None:
     spine.end()
     assert spine.has("package"), spine.errors.read_text()
     check(root, acknowledged + spine.told)
-    assert kills["owner"] >= 12, kills
+    assert kills["owner"] >= KILLS // 2, kills
 
 
 def check(root: Path, acknowledged: list[Told]) -> None:

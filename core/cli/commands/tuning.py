@@ -33,10 +33,11 @@ def tune(
     if options.as_json:
         options.printer.value(found)
         return
-    _print(found)
+    show(found)
 
 
-def _print(found: dict[str, Any]) -> None:
+def show(found: dict[str, Any]) -> None:
+    """The best trials, what mattered, and the lines to write into the project."""
     best, goal = found["best"], found["goal"]
     done = [trial for trial in found["all"] if trial["state"] == "done"]
     ranked = sorted(done, key=lambda trial: trial["value"] * (1 if found["lower_is_better"] else -1))
