@@ -28,6 +28,7 @@ TABLE = {
     "features.build": "as",
     "features.materialize": "aos",
     "train.run": "as",
+    "track.log": "aos",
     "evaluate.run": "as",
     "gates.run": "as",
     "model.register": "as",
@@ -62,7 +63,7 @@ def test_every_cell_of_the_table(permission: str) -> None:
 
 def test_the_table_is_whole() -> None:
     assert set(TABLE) == set(PERMISSIONS)
-    assert len(PERMISSIONS) == 38
+    assert len(PERMISSIONS) == 39
 
 
 def test_separation_of_duties() -> None:
