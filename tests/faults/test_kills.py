@@ -39,7 +39,7 @@ from core.store.tables import (
 from .forks import Forks
 from .orders import write_project
 
-KILLS = int(os.environ.get("PLIMSOLL_SPINE_KILLS", "14"))
+KILLS = int(os.environ.get("PLIMSOLL_SPINE_KILLS", "10"))
 Told = dict[str, Any]
 
 

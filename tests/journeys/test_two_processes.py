@@ -113,7 +113,7 @@ def test_a_second_engine_is_refused_in_words(root: Path, engine: subprocess.Pope
     assert engine.poll() is None
 
 
-@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("way", [signal.SIGKILL])
 def test_when_the_owner_goes_the_next_takes_over(
     root: Path, engine: subprocess.Popen[str], way: signal.Signals
 ) -> None:
