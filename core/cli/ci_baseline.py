@@ -5,6 +5,7 @@ The file lies in the project and is committed with it: a change of what is allow
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from core.cli.ci_cases import Cases
 from core.cli.walk import write_whole
 from core.kernel.digests import strict_json
 from core.kernel.records import Record
+from core.measures.direction import lower_is_better
 
 FILE = "plimsoll.baseline.json"
-LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece", "rmse", "mae", "median_error", "expected_cost", "error_rate"})
 TIMES = ("inference.p99_us", "seconds")
 SLACK = 3.0  # another machine, another load: a time is a regression only when it is this many times what it was
 
@@ -48,8 +49,6 @@ def read_baseline(project: Path) -> Baseline | None:
 
 def write_baseline(project: Path, baseline: Baseline) -> None:
     """Write it, sorted and indented, so that a change of it reads well."""
-    import json
-
     text = json.dumps(baseline.plain(), indent=1, sort_keys=True, ensure_ascii=False)
     write_whole(project / FILE, (text + "\n").encode())
 
@@ -88,7 +87,7 @@ def compare(cases: Cases, group: str, candidate: str, now: dict[str, Bound], the
         if found is None:
             cases.note(group, f"{candidate} {name}", False, f"{name} was {bound.value:.5g} and is no longer there")
             continue
-        lower = name.rpartition(".")[2] in LOWER_IS_BETTER or name in TIMES or group == "slices"
+        lower = lower_is_better(name) or name in TIMES or group == "slices"
         worse = found.value - bound.value if lower else bound.value - found.value
         words = f"{name} is {found.value:.5g}, was {bound.value:.5g}; {bound.allowed:.2g} worse is allowed"
         cases.note(group, f"{candidate} {name}", worse <= bound.allowed, words)

@@ -19,7 +19,7 @@ from core.engine.job_view import JobView
 from core.engine.jobs import JobBoard, submit
 from core.engine.references import blobs_of_step
 from core.engine.registry import JOB_KINDS, JobKind
-from core.engine.steps import NOTED, Planner, Step, code_digest, downstream
+from core.engine.steps import NOTED, Planner, Step, StepView, code_digest, downstream
 from core.engine.tuning import tuning_step
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, Cancelled, PlimsollError, Refused, SystemFault, error_from_dict
@@ -27,19 +27,6 @@ from core.store.tables import PipelineRun, ProjectVersion, StepResult
 from core.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class StepView:
-    """How one step of a walk does."""
-
-    name: str
-    title: str
-    state: str = "waiting"
-    seconds: float = 0.0
-    summary: str = ""
-    cached: bool = False
-    job: str = ""
 
 
 @dataclass
@@ -308,9 +295,9 @@ class DrivenWalk:
     planner: Planner
     actor: Actor
 
-    def run_step(self, step: Step, job_named: Callable[[str], None]) -> dict[str, Any]:
-        """Run a step that is not listed; ``job_named`` hears the name of its job, unless it comes from the cache."""
-        return self.runner.run_unlisted(_Named(step.name, step.title, told=job_named), self.planner, step, self.actor)
+    def run_step(self, step: Step, shown: StepView) -> dict[str, Any]:
+        """Run a step that is not listed; ``shown`` gets the name of its job, unless it comes from the cache."""
+        return self.runner.run_unlisted(shown, self.planner, step, self.actor)
 
     def job(self, name: str) -> JobView:
         """A live job."""
@@ -333,16 +320,3 @@ class DrivenWalk:
         """Raise Cancelled when the walk was."""
         if self.view.cancelled.is_set():
             raise Cancelled("The pipeline was cancelled")
-
-
-class _Named(StepView):
-    """The view of a step that is not listed: it hands on the name of its job."""
-
-    def __init__(self, name: str, title: str, told: Callable[[str], None]) -> None:
-        super().__init__(name, title)
-        self.told = told
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name == "job" and value:
-            self.told(value)

@@ -41,6 +41,19 @@ class Step:
 
 
 @dataclass
+class StepView:
+    """How one step of a walk does."""
+
+    name: str
+    title: str
+    state: str = "waiting"
+    seconds: float = 0.0
+    summary: str = ""
+    cached: bool = False
+    job: str = ""
+
+
+@dataclass
 class Planner:
     """Knows the project and what finished steps made. ``options`` are those of the walk."""
 

@@ -16,16 +16,16 @@ from sqlmodel import Session, col, select
 from core.engine.context import Context, Done
 from core.engine.flow import train_params
 from core.engine.job_view import JobView
-from core.engine.steps import NOTED, Planner, Step
+from core.engine.steps import NOTED, Planner, Step, StepView
 from core.kernel.digests import canonical_json, digest_json
 from core.kernel.errors import Cancelled, InputError, NotFound, PlimsollError
+from core.measures.direction import lower_is_better
 from core.project.schema import Candidate, Project, Search
 from core.store.tables import Decision, Report
 from core.training.search import SettingsSearch, Trial, TrialState, best_of, space_of
 
 LOOK_S = 0.1
 PARALLEL = 2
-LOWER_IS_BETTER = frozenset({"brier", "log_loss", "rmse", "mae", "median_error", "ece"})
 SEARCH, TRIAL = "tuning", "trial"
 
 
@@ -34,8 +34,8 @@ class Walk(Protocol):
 
     planner: Planner
 
-    def run_step(self, step: Step, job_named: Callable[[str], None]) -> dict[str, Any]:
-        """Run a step of one's own; tells the name of its job once it is queued."""
+    def run_step(self, step: Step, shown: StepView) -> dict[str, Any]:
+        """Run a step of one's own; ``shown`` tells how it does, and the name of its job once that is queued."""
         ...
 
     def job(self, name: str) -> JobView:
@@ -63,7 +63,7 @@ class Walk(Protocol):
 class _Running:
     number: int
     settings: dict[str, Any]
-    job: str = ""
+    shown: StepView
     curve: dict[int, float] = field(default_factory=dict)
     pruned: bool = False
 
@@ -93,7 +93,7 @@ def search_of(project: Project, name: str) -> Search:
 def goal_of(project: Project, search: Search) -> tuple[str, bool]:
     """The figure to improve, and whether lower is better."""
     goal = search.goal or f"validate.{project.primary}"
-    return goal, goal.rpartition(".")[2] in LOWER_IS_BETTER
+    return goal, lower_is_better(goal)
 
 
 def tuning_step(name: str, budget: int) -> Step:
@@ -128,7 +128,7 @@ class _Tuning:
             try:
                 while running or len(self._trials) < self._budget:
                     while len(running) < PARALLEL and len(self._trials) + len(running) < self._budget:
-                        one = _Running(*self._asks.ask())
+                        one = self._next()
                         running[pool.submit(self._try, one)] = one
                     self._walk.check()
                     for one in running.values():
@@ -137,10 +137,15 @@ class _Tuning:
                         self._ended(running.pop(future), future)
             except BaseException:
                 for one in running.values():
-                    if one.job:
-                        self._walk.cancel(one.job)
+                    if one.shown.job:
+                        self._walk.cancel(one.shown.job)
                 raise
         return self._report()
+
+    def _next(self) -> _Running:
+        number, settings = self._asks.ask()
+        shown = StepView(f"trial:{self._name}:{number}", f"Trial {number + 1} of {self._name}")
+        return _Running(number, settings, shown)
 
     def _try(self, one: _Running) -> dict[str, Any]:
         params, inputs = self._base
@@ -149,26 +154,22 @@ class _Tuning:
         noted = {**params[NOTED], "study": self._study, "trial": one.number}
         asked = {**params, "candidate": candidate.plain(), NOTED: noted}
 
-        def named(job: str) -> None:
-            one.job = job
-
-        title = f"Trial {one.number + 1} of {self._name}"
-        step = Step(f"trial:{self._name}:{one.number}", title, "training.train", plan=lambda _planner: (asked, inputs))
-        return self._walk.run_step(step, named)
+        step = Step(one.shown.name, one.shown.title, "training.train", plan=lambda _planner: (asked, inputs))
+        return self._walk.run_step(step, one.shown)
 
     def _listen(self, one: _Running) -> None:
         """Take in the trial's curve; stop the trial when it is hopeless."""
-        if not (self._search.prune and one.job) or one.pruned:
+        if not (self._search.prune and one.shown.job) or one.pruned:
             return
-        curves = self._walk.job(one.job).metrics
+        curves = self._walk.job(one.shown.job).metrics
         watched = next((name for name in sorted(curves) if name.startswith("validate_")), "")
         for step, value in list(curves.get(watched, [])):
             if step not in one.curve:
                 one.curve[step] = value
-                same_way = (watched.removeprefix("validate_") in LOWER_IS_BETTER) == self._lower
+                same_way = lower_is_better(watched) == self._lower
                 if self._asks.hopeless(one.number, step, value if same_way else -value):
                     one.pruned = True
-                    self._walk.cancel(one.job)
+                    self._walk.cancel(one.shown.job)
                     return
 
     def _ended(self, one: _Running, future: Future[dict[str, Any]]) -> None:

@@ -7,11 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from core.kernel.records import Record
+from core.measures.direction import lower_is_better
 from core.measures.records import PairedTest
 
-LOWER_IS_BETTER = frozenset(
-    {"brier", "log_loss", "expected_cost", "rmse", "mae", "mape", "pinball", "median_error", "mean_loss"}
-)
 Verdict = Literal["better", "same", "worse"]
 
 
@@ -32,7 +30,7 @@ class ChampionComparison(Record):
 
 def verdict_of(test: PairedTest, metric: str) -> tuple[Verdict, str]:
     """The side of zero on which the whole interval lies, in the metric's good direction, and the words for it."""
-    low, high = (-test.high, -test.low) if metric in LOWER_IS_BETTER else (test.low, test.high)
+    low, high = (-test.high, -test.low) if lower_is_better(metric) else (test.low, test.high)
     reason = (
         f"{metric} {test.first:.4f} against {test.second:.4f}: difference {test.difference:+.4f} "
         f"(95 % {test.low:+.4f} to {test.high:+.4f})."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from core.evaluation.champion_records import LOWER_IS_BETTER, ChampionComparison
+from core.evaluation.champion_records import ChampionComparison
 from core.evaluation.error_records import InferenceCost, SeedSpread
 from core.evaluation.explain_records import Explanation
+from core.measures.direction import lower_is_better
 from core.measures.records import Recalibration, SliceDiscovery
 
 Fact = float | str | bool
@@ -50,7 +51,7 @@ def inside_facts(
 
 def _worst(seeds: SeedSpread) -> float:
     """The worst value of the seeds, whichever way the metric goes."""
-    return max(seeds.values) if seeds.metric.rpartition(".")[2] in LOWER_IS_BETTER else min(seeds.values)
+    return max(seeds.values) if lower_is_better(seeds.metric) else min(seeds.values)
 
 
 def recalibration_facts(found: list[Recalibration]) -> Facts:

@@ -353,7 +353,6 @@ PRIMARIES: dict[Task, tuple[Primary, ...]] = {
     "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "roc_auc", "brier"),
     "regression": ("rmse", "mae", "r2", "median_error", "mape", "pinball"),
 }
-FALLING = frozenset({"brier", "log_loss", "rmse", "mae", "median_error", "mape", "pinball"})  # lower is better
 
 
 def primaries_of(task: str) -> tuple[str, ...]:

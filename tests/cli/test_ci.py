@@ -79,6 +79,9 @@ def test_what_is_worse_gone_or_new() -> None:
         "b test.brier": "failed",
         "c": "skipped",
     }
+    percent = {"test.mape": Bound(value=0.1, allowed=0.01)}
+    compare(cases, "benchmark", "d", {"test.mape": Bound(value=0.3, allowed=0)}, percent)
+    assert cases.failed[-1].name == "d test.mape"  # an error that grew is worse, whatever its kind
     compare_fields(cases, {"x": "int", "new": "text", "maybe": "text or null"}, {"x": "float", "gone": "int"})
     assert cases.all[-1].words.splitlines() == [
         "gone was int and is no longer there",

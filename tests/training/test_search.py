@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.kernel.errors import InputError
+from core.measures.direction import lower_is_better
 from core.project.schema import Dimension
 from core.training.search import SettingsSearch, Trial, best_of, space_of
 
@@ -40,3 +41,9 @@ def test_a_trainer_without_a_space_is_refused() -> None:
     assert space_of("own", SPACE) == SPACE
     with pytest.raises(InputError, match="no space to search"):
         space_of("own", {})
+
+
+@pytest.mark.parametrize("figure", ["validate.mape", "test.pinball", "validate_log_loss", "rmse"])
+def test_an_error_is_better_when_it_is_lower(figure: str) -> None:
+    assert lower_is_better(figure)
+    assert not lower_is_better("validate.roc_auc")

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from core.cli import output, policy_commands
+from core.cli import output
+from core.cli.commands import policy as policy_commands
 from core.cli.commands import tokens
 from core.cli.session import Options, client, passphrase_of, prompt
 from core.cli.walk import listing, noun, write_whole
@@ -42,7 +43,7 @@ def register(app: typer.Typer) -> None:
     policy.command("show")(show_policy)
     policy.command("diff")(diff_policies)
     policy.command("test")(test_policy)
-    policy_commands.add(policy)
+    policy_commands.register(policy)
 
 
 def show_lineage(

@@ -22,7 +22,8 @@ from core.governance.stages import check_move
 from core.kernel.digests import canonical_json, digest_bytes, strict_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem
 from core.kernel.records import Record
-from core.project.schema import FALLING, Project
+from core.measures.direction import lower_is_better
+from core.project.schema import Project
 from core.store.tables import Decision, ModelVersion, Report, Run
 
 
@@ -143,7 +144,7 @@ def best_candidate(planner: Planner) -> str:
         ]
         raise AnswerIsNo("Every candidate was stopped by a gate; none is registered", problems=problems)
     metric = f"validate.{planner.project.primary}"
-    sign = -1.0 if planner.project.primary in FALLING else 1.0
+    sign = -1.0 if lower_is_better(planner.project.primary) else 1.0
     return max(passed, key=lambda name: sign * float(planner.outputs[f"train:{name}"]["metrics"][metric]))
 
 

@@ -14,7 +14,7 @@ ExceptionId = Annotated[str, typer.Argument(metavar="EXCEPTION", help="Its id or
 Comment = Annotated[str, typer.Option(help="What you looked at, and why; it is signed.")]
 
 
-def add(policy: typer.Typer) -> None:
+def register(policy: typer.Typer) -> None:
     """Add the commands to the group."""
     policy.command("facts")(facts)
     policy.command("except")(ask_for)
