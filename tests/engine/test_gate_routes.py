@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -26,6 +27,7 @@ from core.kernel.clock import FixedClock
 from core.kernel.errors import Conflict, InputError, NotFound, Refused
 from core.project.fact_names import FACTS
 
+from ..cli.conftest import call
 from ..faults.orders import PASSPHRASE
 
 PROJECT = """\
@@ -67,6 +69,22 @@ policy:
   gates:
     - {id: no_leak, fact: leakage.passed, op: "==", value: true, waivable: false}
 """
+QUICK = "    quick: {trainer: linear, settings: {max_iter: 100}}\n"
+WIDE = "    wide: {trainer: sklearn, function: 'models.py:wide'}\n"
+MODELS = """
+from sklearn.compose import ColumnTransformer
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+
+def wide(context):
+    columns = ColumnTransformer([
+        ("codes", OneHotEncoder(handle_unknown="ignore"), context.categories),
+        ("numbers", StandardScaler(), context.numbers),
+    ])
+    return make_pipeline(columns, MLPClassifier((1000, 1000), max_iter=1, batch_size=500, random_state=0))
+"""
 NOISY = "1. Never Married"
 SCHEMA = "request: {age: {type: int}, education: {type: text}, jobclass: {type: text}, region: {type: text}}\nlabel:"
 SPLIT = {
@@ -103,6 +121,7 @@ class Office:
         self.root, self.project = folder / "workspace", folder / "project"
         self.project.mkdir()
         wages().write_csv(self.project / "wages.csv")
+        (self.project / "models.py").write_text(MODELS)
         found_workspace(self.root, "founder", PASSPHRASE)
         self.open = True
         self.founder: Client = connect(self.root, user="founder", passphrase=PASSPHRASE)
@@ -116,8 +135,13 @@ class Office:
             self.open = False
             self.founder.close()
 
-    def load(self, gates: str = "", request: str = "label:") -> None:
-        text = PROJECT + "".join(f"    - {{{gate}}}\n" for gate in gates.split("\n") if gate)
+    def load(self, gates: str = "", request: str = "label:", candidates: str = "") -> None:
+        """With more gates; with ``candidates`` another model of the same table, from these alone."""
+        text = PROJECT
+        if candidates:
+            before, after = text.index("    plain:"), text.index("evaluation:")
+            text = text[:before].replace("project: wages", "project: quick_wages") + candidates + text[after:]
+        text = text + "".join(f"    - {{{gate}}}\n" for gate in gates.split("\n") if gate)
         (self.project / "plimsoll.yaml").write_text(text.replace("label:", request, 1))
         self.founder.change("project.load", {"path": str(self.project)})
 
@@ -135,9 +159,9 @@ class Office:
     def run(self, name: str) -> str:
         return str(self.ana.ask("runs").filter(pl.col("name") == name)["run"][0])
 
-    def models(self) -> list[str]:
+    def models(self, project: str = "wages") -> list[str]:
         names = dict(self.ana.ask("runs").select("run", "name").iter_rows())
-        return [names[run] for run in self.ana.ask("models")["run"]]
+        return [names[run] for run in self.ana.ask("models").filter(pl.col("model") == project)["run"]]
 
     def sign(self, release: str) -> dict[str, Any]:
         asked = {"release": release, "meaning": "approve", "comment": "read"}
@@ -171,7 +195,6 @@ def stopped(view: dict[str, Any]) -> str:
 STOPS_ALL = {
     "bad_slice": ('id: bad_slice, fact: slices.worst_auc, op: ">=", value: 0.65', "label:"),
     "unfair": ('id: unfair, fact: fairness.selection_rate_ratio, op: ">=", value: 0.8', "label:"),
-    "slow": ('id: slow, fact: inference.p50_us, op: "<=", value: 3', "label:"),  # no call takes so little
     "callers": ('id: callers, fact: schema.compatible, op: "==", value: true', SCHEMA),
 }
 
@@ -190,6 +213,52 @@ def test_a_fault_of_all_candidates_is_stopped_on_every_route(office: Office, rul
             with pytest.raises(NotFound):
                 asker.change("release.propose", {"model": office.run(name)})
     assert office.ana.ask("releases").is_empty()
+
+
+def test_a_slow_model_is_stopped_by_that_gate_alone_and_a_quick_one_passes(office: Office) -> None:
+    """A network of a million weights beside a linear model; the budget lies between what the two were measured at."""
+    office.load(candidates=WIDE)
+    assert office.walk()["state"] == "done"
+    assert office.models("quick_wages") == ["wide"], "without that gate nothing stops it"
+    office.load(candidates=QUICK + WIDE)
+    office.walk(request={"last": "evaluate:quick"})
+    took = {name: float(office.facts(name)["inference.p50_us"]) for name in ("quick", "wide")}
+    assert took["wide"] > 3 * took["quick"], took
+    budget = (took["quick"] * took["wide"]) ** 0.5
+    gate = f'id: slow, fact: inference.p50_us, op: "<=", value: {budget:.1f}'
+    office.load(gate, candidates=QUICK + WIDE)
+    assert office.walk()["state"] == "done"
+    assert office.models("quick_wages") == ["quick", "wide"]
+    told = {item["name"]: item for item in office.ana.ask("policy_test", file=str(office.project))}
+    assert (told["quick"]["verdict"], told["quick"]["not_passed"]) == ("passed", [])
+    assert [rule.split()[0] for rule in told["wide"]["not_passed"]] == ["slow"]
+    office.load(gate, candidates=WIDE)
+    again = {"signal": "schedule", "reason": "monthly", "split": SPLIT}
+    for view in (office.walk(), office.walk("pipeline.retrain", again)):
+        assert "slow" in stopped(view)
+    _no_way_past(office, "quick_wages", 1)
+    office.ana.change("release.propose", {"model": "quick_wages/2"})
+
+
+def _no_way_past(office: Office, model: str, version: int) -> None:
+    """A version that was registered before the gate came: not by socket, command line or a tracking client."""
+    named = f"{model}/{version}"
+    with pytest.raises(Refused, match="policy in force"):
+        office.ana.change("release.propose", {"model": named})
+    here = ("--workspace", str(office.root), "--as", "ana")
+    for words, code in ((("release", "propose", named), 3), (("gates", "wide"), 1), (("run", str(office.project)), 1)):
+        done = call(*here, *words, passphrase=PASSPHRASE)
+        assert (done.code, "slow" in done.out + done.err) == (code, True), (words, done)
+    with closing(office.founder.open_tracking(0)) as door, httpx.Client(trust_env=False, timeout=60) as client:
+        of = {"name": model, "version": str(version)}
+        for path, more in (
+            ("registered-models/alias", {"alias": "champion"}),
+            ("model-versions/transition-stage", {"stage": "Production"}),
+            ("model-versions/transition-stage", {"stage": "Staging"}),
+        ):
+            answer = client.post(f"{door.url}/api/2.0/mlflow/{path}", json={**of, **more})
+            assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), (more, answer.text)
+    assert set(office.ana.ask("models").filter(pl.col("model") == model)["stage"]) == {"candidate"}
 
 
 def test_the_miscalibrated_is_stopped_and_the_other_is_registered(office: Office) -> None:

@@ -84,7 +84,7 @@ def propose(context: Context, request: ProposeRelease) -> Done:
         *gates_of(session, context.workspace.blobs, version),
         *evidence_outcomes(session, project.policy, version, context.now),
     ]
-    _refuse_by_policy_in_force(session, version, run, project.policy)
+    refuse_by_policy_in_force(session, version)
     about = about_run(version.model, request.environment, run.id, project.policy)
     exceptions = exempt(session, project.policy, about, gates, context.now)
     dossier = build_dossier(
@@ -258,14 +258,15 @@ def _exempt_now(context: Context, row: Release, dossier: Dossier) -> list[str]:
     return [rule for rule in failed if rule not in stopped]
 
 
-def _refuse_by_policy_in_force(session: Session, version: ModelVersion, run: Run, registered: Policy) -> None:
+def refuse_by_policy_in_force(session: Session, version: ModelVersion) -> None:
     """A model that was registered under an older policy must not slip past a gate that came since.
 
     Raises:
         Refused: with every gate of the policy in force that its recorded facts do not pass.
     """
+    registered = read_version(session.get_one(ProjectVersion, version.detail["project_version"]), {}).policy
     project = read_version(newest_version(session, version.model), {})
-    facts = recorded_facts(session, run)
+    facts = recorded_facts(session, session.get_one(Run, version.run))
     if policy_digest(project.policy) == policy_digest(registered) or facts is None:
         return
     known = {rule.id: rule for rule in registered.gates}  # these were judged, and an exception may speak for one

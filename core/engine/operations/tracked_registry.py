@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from core.engine.actors import check_permission
 from core.engine.context import Context, Done
 from core.engine.operations.models import champion_of, gates_of, move_stage, stage_of
-from core.engine.operations.releases import require_approved
+from core.engine.operations.releases import refuse_by_policy_in_force, require_approved
 from core.engine.operations.tracking import Note
 from core.engine.registry import operation
 from core.engine.tracking.draft import Draft
@@ -180,6 +180,7 @@ def _move_trained(context: Context, version: dict[str, Any], stage: str) -> None
     elif stage == "Archived":
         move_stage(context, row, "archived", StageFacts(reason=f"Archived by {context.actor.name} through the door"))
     elif stage == "Staging":
+        refuse_by_policy_in_force(context.session, row)
         move_stage(context, row, "staging", StageFacts(gates_passed=_passed(context, row), content_unchanged=True))
     elif stage_of(context.session, row.id) != "candidate":
         raise Refused("A version does not go back to being a candidate", where=row.id)
