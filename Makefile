@@ -1,6 +1,8 @@
 # Thin: each target is one command that you could type yourself.
 BIN := .venv/bin
 ARGS ?=
+# Hundreds of processes start in a test run: each would compile again what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup wheelhouse demo test lint bench pictures schema clean
 

@@ -21,7 +21,7 @@ fi
 recipe() {
     pwd
     "$python" --version
-    cat pyproject.toml packaging/lock.txt packaging/setup.sh packaging/system_check.py
+    cat pyproject.toml packaging/lock.txt packaging/setup.sh packaging/bytecode.py packaging/system_check.py
 }
 want=$(recipe | cksum)
 if [ -x .venv/bin/plimsoll ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
@@ -68,11 +68,17 @@ if [ "$(.venv/bin/python -c "$version" 2>/dev/null)" != "$("$python" -c "$versio
     fi
 fi
 
+# All that the lock names goes in as it stands, so that nothing has to be resolved; what a group still lacks (CUDA's own
+# packages, with such a torch) follows. Bytecode is made of what is imported: most modules never are.
 # The variable holds what builds source packages (setuptools) to the lock as well.
-say "Installing Plimsoll and what it needs (several minutes the first time)"
-PIP_CONSTRAINT="$PWD/packaging/lock.txt" .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --no-input -c packaging/lock.txt -e '.[serving,train,scale,demo,dev]'
-# Tests read ISLP's tables as files and never import it, so what it depends on is left out.
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps -c packaging/lock.txt ISLP
+say "Installing Plimsoll and what it needs (some minutes the first time)"
+export PIP_CONSTRAINT="$PWD/packaging/lock.txt"
+install() {
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile "$@"
+}
+install --no-deps -r packaging/lock.txt || say "The lock does not fit this machine as a whole; resolving package by package"
+install -e '.[serving,train,scale,demo,dev]'
+env -u PYTHONDONTWRITEBYTECODE QT_QPA_PLATFORM=offscreen .venv/bin/python packaging/bytecode.py ||
+    say "Not every module could be imported; the first start of some will take longer"
 printf '%s' "$want" >"$stamp"
 say "Ready: .venv/bin/plimsoll"
