@@ -15,6 +15,7 @@ from core.identity.vault import unseal
 from core.kernel.errors import Refused
 from core.kernel.ids import new_id
 from core.kernel.records import Record
+from core.store.database import insert
 from core.store.ledger import head, moment
 from core.store.tables import Edge, Fact, Transition
 from core.workspace.workspace import Workspace
@@ -49,6 +50,13 @@ class Context:
         """Add a fact; its id, time and author (the actor, unless ``by`` names another) are filled in."""
         fact = table(id=id or new_id(prefix), created_at=self.now, created_by=by or self.actor.user, **values)
         self.session.add(fact)
+        self.rows.append(fact)
+        return fact
+
+    def write(self, table: type[F], prefix: str, /, *, id: str = "", **values: Any) -> F:
+        """Add a fact that the operation does not ask the session for again: at half the cost of :meth:`add`."""
+        fact = table(id=id or new_id(prefix), created_at=self.now, created_by=self.actor.user, **values)
+        insert(self.session, fact)
         self.rows.append(fact)
         return fact
 

@@ -60,12 +60,12 @@ class Dispatcher:
         request_id: str | None = None,
     ) -> dict[str, Any]:
         """Run ``function`` behind the same door (used for operations and for commits of jobs)."""
-        request_id = request_id or new_id("rq")
+        repeated, request_id = request_id is not None, request_id or new_id("rq")  # a new id was never answered
         database = self._workspace.database
         with database.write_lock:
             try:
                 with database.writing() as session:
-                    before = answered(session, request_id)
+                    before = answered(session, request_id) if repeated else None
                     if before is not None:
                         if (before.kind, before.actor) != (name, actor.user):
                             raise Conflict("This request id belongs to another request", where=request_id)
@@ -75,7 +75,7 @@ class Dispatcher:
                     context = Context(self._workspace, session, actor, passphrase=passphrase)
                     done = function(context)
                     session.flush()
-                    append(
+                    top = append(
                         session,
                         at=context.now,
                         actor=actor.user,
@@ -88,8 +88,6 @@ class Dispatcher:
                         result=done.result,
                         rows=context.rows,
                     )
-                    session.flush()
-                    top = head(session)
                     if top.seq % CHECKPOINT_EVERY == 0:
                         checkpoint(session, self._workspace.info.id, self._workspace.station, context.now)
                         session.flush()
@@ -115,7 +113,7 @@ class Dispatcher:
     def record_refusal(self, name: str, actor: Actor, request_id: str, refusal: PlimsollError) -> None:
         """Enter a refusal into the ledger."""
         with self._workspace.database.writing() as session:
-            append(
+            top = append(
                 session,
                 at=moment(session, self._workspace.clock.now()),
                 actor=actor.user,
@@ -126,8 +124,6 @@ class Dispatcher:
                 summary=refusal.headline,
                 detail={"proof": actor.proof, "reason": refusal.detail},
             )
-            session.flush()
-            top = head(session)
         self._workspace.note_head(top)
 
     def _check_clock(self, session: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ PREFIX = "b3:"
 def digest_bytes(data: bytes | memoryview) -> str:
     """BLAKE3 of ``data`` as ``b3:<64 hex digits>``."""
     return PREFIX + blake3(data).hexdigest()
+
+
+def digest_parts(parts: Iterable[bytes | memoryview]) -> str:
+    """Digest of what the parts are together, without putting them together."""
+    hasher = blake3()
+    for part in parts:
+        hasher.update(part)
+    return PREFIX + hasher.hexdigest()
 
 
 def digest_file(path: Path) -> str:

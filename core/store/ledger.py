@@ -13,15 +13,19 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session
 
 from core.kernel.clock import parse_utc, utc_text
 from core.kernel.digests import canonical_json, digest_bytes
 from core.kernel.records import Record
-from core.store.tables import Fact, LedgerCheckpoint, LedgerEntry
+from core.store.database import insert, raw
+from core.store.tables import Fact, LedgerEntry
 
 GENESIS = "0" * 64
 HEAD = "ledger head"
+NEWEST = """SELECT seq, hash, "at", (SELECT coalesce(max(seq), 0) FROM ledger_checkpoint)
+    FROM ledger ORDER BY seq DESC LIMIT 1"""
+ANSWERED = "SELECT body FROM ledger WHERE request = ? AND outcome = 'done' LIMIT 1"
 
 
 class RowDigest(Record):
@@ -75,9 +79,7 @@ def signed(session: Session, seq: int) -> None:
 
 
 def _read_head(session: Session) -> Head:
-    checkpoints = select(func.coalesce(func.max(LedgerCheckpoint.seq), 0)).scalar_subquery()
-    query = select(LedgerEntry.seq, LedgerEntry.hash, LedgerEntry.at, checkpoints)
-    newest = session.exec(query.order_by(col(LedgerEntry.seq).desc()).limit(1)).first()
+    newest = raw(session).execute(NEWEST).fetchone()
     if newest is None:
         return Head(seq=0, hash=GENESIS, at="")
     seq, digest, at, checkpoint = newest
@@ -106,8 +108,8 @@ def append(
     detail: dict[str, Any] | None = None,
     result: dict[str, Any] | None = None,
     rows: Iterable[Fact] = (),
-) -> LedgerEntry:
-    """Add one entry to the session; the caller holds the write lock and commits."""
+) -> Head:
+    """Write one entry in the session's transaction; the caller holds the write lock and commits."""
     last = head(session)
     body = EntryBody(
         seq=last.seq + 1,
@@ -136,9 +138,9 @@ def append(
         prev=last.hash,
         hash=link(last.hash, text),
     )
-    session.add(entry)
-    session.info[HEAD] = Head(seq=body.seq, hash=entry.hash, at=body.at, checkpoint=last.checkpoint)
-    return entry
+    insert(session, entry)
+    top = session.info[HEAD] = Head(seq=body.seq, hash=entry.hash, at=body.at, checkpoint=last.checkpoint)
+    return top
 
 
 def link(previous: str, body: bytes) -> str:
@@ -158,6 +160,5 @@ def _plain(value: Any) -> Any:
 
 def answered(session: Session, request_id: str) -> EntryBody | None:
     """The entry of a request that was already carried out, so that a repeat does nothing twice."""
-    query = select(LedgerEntry).where(LedgerEntry.request == request_id, LedgerEntry.outcome == "done")
-    found = session.exec(query).first()
-    return EntryBody.model_validate_json(found.body) if found else None
+    found = raw(session).execute(ANSWERED, [request_id]).fetchone()
+    return EntryBody.model_validate_json(found[0]) if found else None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import polars as pl
 from sqlmodel import Session
 
 from core.kernel.digests import digest_bytes
 from core.kernel.ids import new_id
-from core.store.database import Database, raw
+from core.store.database import Database, append_frame, raw
 from core.store.tables import MetricBatch
 
-INSERT = "INSERT INTO metric_point BY NAME SELECT $batch AS batch, $run AS run, * FROM incoming_points"
 COLUMNS = {"name": pl.String, "step": pl.Int64, "value": pl.Float64}
 
 
@@ -26,15 +26,11 @@ def batch_digest(points: pl.DataFrame) -> str:
 
 def append_points(session: Session, batch: MetricBatch, points: pl.DataFrame) -> None:
     """Insert the points of ``batch`` (columns name, step, value) in the session's transaction."""
-    connection = raw(session)
-    connection.register("incoming_points", points.select("name", "step", "value").with_row_index("position").to_arrow())
-    try:
-        connection.execute(INSERT, {"batch": batch.id, "run": batch.run})
-    finally:
-        connection.unregister("incoming_points")
+    rows = points.select("name", "step", "value").with_row_index("position")
+    append_frame(raw(session), "metric_point", rows, {"batch": batch.id, "run": batch.run})
 
 
-def new_batch(run: str, points: pl.DataFrame) -> dict[str, object]:
+def new_batch(run: str, points: pl.DataFrame) -> dict[str, Any]:
     """The columns of the batch row that covers ``points``, without those every fact has."""
     return {"id": new_id("mb"), "run": run, "points": points.height, "digest": batch_digest(points)}
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
 from sqlmodel import Session
 
-from core.kernel.digests import digest_bytes
-from core.store.database import Database, raw
+from core.kernel.digests import digest_parts
+from core.store.database import Database, append_frame, raw
 from core.store.tables import LogBatch
 
 Schema = Mapping[str, Any]
@@ -48,6 +49,7 @@ TABLES: dict[str, tuple[str, Schema, str]] = {
     "notes": ("tracked_note", NOTES, "seq"),
     "points": ("metric_point", POINTS, "position"),
 }
+NO_ROWS = {name: pl.DataFrame(schema=schema) for name, (_, schema, _) in TABLES.items()}
 ROOM = 1_000_000_000  # numbers for the rows of one ledger entry
 NOTHING = -(2**62)
 
@@ -56,32 +58,51 @@ NOTHING = -(2**62)
 class Rows:
     """The rows of one batch, as frames of :data:`THINGS`, :data:`NOTES` and :data:`POINTS`."""
 
-    things: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=THINGS))
-    notes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NOTES))
-    points: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=POINTS))
+    things: pl.DataFrame = field(default_factory=NO_ROWS["things"].clone)
+    notes: pl.DataFrame = field(default_factory=NO_ROWS["notes"].clone)
+    points: pl.DataFrame = field(default_factory=NO_ROWS["points"].clone)
 
     def digest(self) -> str:
         """Digest over every row of the batch, in order."""
-        parts = [frame_bytes(frame) for frame in (self.things, self.notes, self.points) if frame.height]
-        return digest_bytes(b"".join(parts))
+        parts = (frame_bytes(frame) for frame in (self.things, self.notes, self.points) if frame.height)
+        return digest_parts(part for parts_of_frame in parts for part in parts_of_frame)
 
     def counts(self) -> dict[str, int]:
         """Rows of each kind."""
         return {"things": self.things.height, "notes": self.notes.height, "points": self.points.height}
 
 
-def frame_bytes(frame: pl.DataFrame) -> bytes:
-    """One text for each content of a frame: numbers as little-endian bits, texts after their lengths."""
-    parts = [f"{frame.height}|{','.join(frame.columns)}|".encode()]
+def frame_bytes(frame: pl.DataFrame) -> Iterator[bytes | memoryview]:
+    """One text for each content of a frame, in parts: numbers as little-endian bits, texts after their lengths."""
+    yield f"{frame.height}|{','.join(frame.columns)}|".encode()
     for column in frame:
         if column.dtype == pl.String:
-            parts.append(column.str.len_bytes().cast(pl.Int64).fill_null(-1).to_numpy().astype("<i8").tobytes())
-            parts.append((column.str.join("").item() or "").encode())
+            yield from _text_bytes(column)
         elif column.dtype == pl.Float64:
-            parts.append(column.to_numpy().astype("<f8").tobytes())
+            yield _bits(column.to_numpy(), "<f8")
         else:
-            parts.append(column.cast(pl.Int64).fill_null(NOTHING).to_numpy().astype("<i8").tobytes())
-    return b"".join(parts)
+            whole = column if column.dtype == pl.Int64 else column.cast(pl.Int64)
+            yield _bits((whole.fill_null(NOTHING) if whole.null_count() else whole).to_numpy(), "<i8")
+
+
+def _text_bytes(column: pl.Series) -> Iterator[bytes | memoryview]:
+    """Lengths in bytes, -1 for a null, then all texts in one: what Arrow holds already, save for the lengths."""
+    nulls = column.null_count()
+    if nulls == len(column):
+        yield _bits(np.full(nulls, -1), "<i8")
+        return
+    texts = (column.fill_null("") if nulls else column).to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, ends, data = texts.buffers()
+    offsets = np.frombuffer(ends, "<i8")[texts.offset : texts.offset + len(texts) + 1]
+    lengths = np.diff(offsets)
+    if nulls:
+        lengths[column.is_null().to_numpy()] = -1
+    yield _bits(lengths, "<i8")
+    yield memoryview(data or b"")[offsets[0] : offsets[-1]]
+
+
+def _bits(values: np.ndarray[Any, Any], form: str) -> memoryview:
+    return np.ascontiguousarray(values, form).data.cast("B")
 
 
 def append_rows(session: Session, batch: str, rows: Rows) -> None:
@@ -91,13 +112,7 @@ def append_rows(session: Session, batch: str, rows: Rows) -> None:
         frame: pl.DataFrame = getattr(rows, name)
         if not frame.height:
             continue
-        connection.register("incoming_rows", frame.to_arrow())
-        try:
-            connection.execute(
-                f"INSERT INTO {table} BY NAME SELECT $batch AS batch, * FROM incoming_rows", {"batch": batch}
-            )
-        finally:
-            connection.unregister("incoming_rows")
+        append_frame(connection, table, frame, {"batch": batch})
 
 
 def rows_of(database: Database, batches: Sequence[LogBatch]) -> Iterator[tuple[LogBatch, Rows]]:

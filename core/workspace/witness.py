@@ -10,6 +10,8 @@ from core.kernel.digests import strict_json
 from core.kernel.errors import InputError
 from core.store.ledger import Head
 
+SECTOR = 512  # bytes
+
 
 def state_folder() -> Path:
     """Where this user's programs keep state between runs (XDG base directories)."""
@@ -18,15 +20,24 @@ def state_folder() -> Path:
 
 
 def note(workspace: str, head: Head) -> None:
-    """Write the head down; an older one never replaces a newer one."""
+    """Write the head down; an older one never replaces a newer one.
+
+    A file that is there is written over where it stands, in one write within one sector of a disk, which is whole or
+    not at all: a new file for each entry of the ledger would cost as much as the entry.
+    """
     known = noted(workspace)
     if known is not None and (known.seq, known.checkpoint) >= (head.seq, head.checkpoint):
         return
-    folder = state_folder() / "heads"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = folder / f"{workspace}.{os.getpid()}.new"
-    temporary.write_text(json.dumps(head.plain()))
-    temporary.replace(folder / f"{workspace}.json")
+    path = state_folder() / "heads" / f"{workspace}.json"
+    text = json.dumps(head.plain()).encode().ljust(SECTOR)
+    if known is not None and path.stat().st_size == len(text) == SECTOR:
+        with path.open("r+b", buffering=0) as file:
+            file.write(text)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f"{workspace}.{os.getpid()}.new")
+    temporary.write_bytes(text)
+    temporary.replace(path)
 
 
 def noted(workspace: str) -> Head | None:

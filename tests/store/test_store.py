@@ -22,6 +22,7 @@ from core.store.ledger import answered, append, head, row_digest
 from core.store.metrics import append_points, new_batch, read_points
 from core.store.migrations import HEAD, current_version, upgrade
 from core.store.tables import MetricBatch, User
+from core.store.tracked import NOTES, POINTS, THINGS, Rows
 from core.workspace.workspace import Workspace, create
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -135,6 +136,46 @@ def test_metric_points_in_bulk(database: Database) -> None:
     assert thin.group_by("name").agg(pl.col("step").max())["step"].to_list() == [49_999] * 2
     assert read_points(database, "run-1").height == 100_000
     assert read_points(database, "no such run").height == 0
+
+
+def test_digests_of_what_is_tracked_stay_what_they_were() -> None:
+    """Old workspaces verify: this is the digest that the first version gave these rows."""
+    things = [(1, "run-1", "run", "0", "Ünï", 5, "me", "{}")]
+    notes = [(2, "run-1", "tag", "team", "", False, 6), (3, "run-1", "tag", "team", "日本", True, 7)]
+    points = [(0, "run-1", "loss", 0, 0.5, None, None, "m"), (1, "run-1", "loss", 1, float("nan"), 9, None, None)]
+    rows = Rows(
+        things=pl.DataFrame(things, schema=THINGS, orient="row"),
+        notes=pl.DataFrame(notes, schema=NOTES, orient="row"),
+        points=pl.DataFrame(points, schema=POINTS, orient="row"),
+    )
+    assert rows.digest() == "b3:0f2d2cff23063b854de6afb83593eeac47851a88318caba2461e7a7d25eb5ecf"
+
+
+def test_a_failed_block_leaves_no_head_behind(database: Database) -> None:
+    """The head is carried from one writer to the next, but not from one that failed."""
+
+    def enter(number: int, *, fail: bool = False) -> None:
+        with database.writing() as session:
+            top = append(
+                session,
+                at=NOW,
+                actor="me",
+                kind="k",
+                subject="s",
+                outcome="done",
+                request_id=f"rq-{number}",
+                summary="",
+            )
+            assert top.seq == number
+            if fail:
+                raise InputError("No")
+
+    enter(1)
+    with pytest.raises(InputError):
+        enter(2, fail=True)
+    enter(2)
+    with database.reading() as session:
+        assert head(session).seq == 2
 
 
 def test_a_file_that_is_no_store(tmp_path: Path) -> None:

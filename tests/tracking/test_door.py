@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -29,6 +30,12 @@ def test_health_and_version(web: httpx.Client) -> None:
     assert web.get("/health").text == "OK"
     assert web.get("/version").text == "3.17.2"
     assert web.get("/api/3.0/mlflow/server-info").json()["store_type"] == "SqlStore"
+
+
+def test_a_relative_artifact_location_is_made_whole(web: httpx.Client) -> None:
+    made = web.post("/api/2.0/mlflow/experiments/create", json={"name": "beside", "artifact_location": "my/files"})
+    found = web.get("/api/2.0/mlflow/experiments/get", params=made.json()).json()["experiment"]
+    assert found["artifact_location"] == str(Path.cwd() / "my" / "files")
 
 
 def test_without_credentials_the_kernel_says_who_it_is(web: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

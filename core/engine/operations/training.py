@@ -139,10 +139,7 @@ def _keep_points(context: Context, outcome: JobOutcome, run: str) -> None:
     points = read_curves(outcome.folder / FILE)
     if points.is_empty():
         return
-    values = new_batch(run, points)
-    batch = context.add(
-        MetricBatch, "mb", id=str(values["id"]), run=run, points=points.height, digest=str(values["digest"])
-    )
+    batch = context.write(MetricBatch, "mb", **new_batch(run, points))
     append_points(context.session, batch, points)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from core.engine.context import Context
@@ -48,35 +49,44 @@ class Draft:
 
     def points(self, frame: pl.DataFrame) -> None:
         """Metric points: columns run, name, value, and step, ms, model and dataset where they are known."""
-        missing = {name: kind for name, kind in POINTS.items() if name not in frame.columns and name != "position"}
-        given = frame.with_columns(
-            pl.lit(0 if name == "step" else None, kind).alias(name) for name, kind in missing.items()
-        )
-        self._frames.append(
-            given.select(pl.col(name).cast(kind) for name, kind in POINTS.items() if name != "position")
-        )
+        self._frames.append(frame)
 
     def keep(self) -> LogBatch | None:
         """Write the batch in the operation's transaction; nothing where there are no rows."""
-        rows = Rows(
-            things=pl.DataFrame(self._things, schema=THINGS, orient="row"),
-            notes=pl.DataFrame(self._notes, schema=NOTES, orient="row"),
-            points=self._points(),
-        )
+        rows = Rows()
+        if self._things:
+            rows.things = pl.DataFrame(self._things, schema=THINGS, orient="row")
+        if self._notes:
+            rows.notes = pl.DataFrame(self._notes, schema=NOTES, orient="row")
+        if self._frames:
+            rows.points = self._points()
         counts = rows.counts()
         if not any(counts.values()):
             return None
         values: dict[str, Any] = {**counts, "digest": rows.digest()}
-        batch = self._context.add(LogBatch, "lb", **values)
+        batch = self._context.write(LogBatch, "lb", **values)
         append_rows(self._context.session, batch.id, rows)
         return batch
 
     def _points(self) -> pl.DataFrame:
-        if not self._frames:
-            return pl.DataFrame(schema=POINTS)
-        number = pl.int_range(pl.len(), dtype=pl.Int32).alias("position")
-        return pl.concat(self._frames).select(number, *(name for name in POINTS if name != "position"))
+        parts = [_whole(frame) for frame in self._frames]
+        together = parts[0] if len(parts) == 1 else pl.concat(parts)
+        return together.insert_column(0, pl.Series("position", np.arange(together.height, dtype=np.int32)))
 
     def _next(self) -> int:
         self._seq += 1
         return self._seq
+
+
+def _whole(points: pl.DataFrame) -> pl.DataFrame:
+    """Points with every column but their position, in its kind; the step is 0 and the rest nothing where not told."""
+    height, told = points.height, points.schema
+    return pl.DataFrame(
+        [
+            points.get_column(name).cast(kind)
+            if name in told
+            else pl.Series(name, [0 if name == "step" else None], kind).new_from_index(0, height)
+            for name, kind in POINTS.items()
+            if name != "position"
+        ]
+    )

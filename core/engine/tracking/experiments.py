@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.engine.tracking.desk import Desk, Json, call
 from core.engine.tracking.forms import (
@@ -45,11 +47,16 @@ def experiment_json(thing: Thing) -> Json:
 def create(desk: Desk, asked: Json) -> Json:
     """A new experiment."""
     check_length("name", asked["name"], 500)
-    location = asked.get("artifact_location", "")
-    if "#" in location or "?" in location:
-        raise InputError(f"Invalid artifact location: '{location}'. It must hold no query and no fragment.")
+    location = _place(asked.get("artifact_location", ""))
     request = {"name": asked["name"], "location": location, "tags": tag_map(asked.get("tags"))}
     return {"experiment_id": desk.change("tracking.create_experiment", request)["experiment"]}
+
+
+def _place(location: str) -> str:
+    """The place that was named; a relative folder is one in the engine's own, as it is with MLflow's server."""
+    if "#" in location or "?" in location:
+        raise InputError(f"Invalid artifact location: '{location}'. It must hold no query and no fragment.")
+    return str(Path(location).absolute()) if location and not urlsplit(location).scheme else location
 
 
 @call("GET", "experiments/get", experiment_id=(text, True))
