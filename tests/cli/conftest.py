@@ -1,63 +1,63 @@
-"""A small project of made-up orders, a workspace that walked its pipeline, and the command line run in this process."""
+"""Hire of bicycles by the hour (ISLP), a workspace that walked its pipeline, and the command line in this process."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
 from core.cli.__main__ import main
 from core.engine.client import Client, connect
 
-PASSPHRASE = "founder of orders passphrase"
-PEOPLE = {"grace": "grace orders passphrase", "katherine": "katherine orders passphrase"}
+from ..training.task_sets import bikeshare
+
+PASSPHRASE = "founder of bikes passphrase"
+PEOPLE = {"grace": "grace bikes passphrase", "katherine": "katherine bikes passphrase"}
 PROJECT = """\
 plimsoll: 1
-project: orders
-title: Orders that are sent back
+project: bikes
+title: Hours in which many ride
 sources:
-  orders:
-    path: orders.csv
-    types: {placed_at: time, known_at: time, amount: float}
-    key: [order]
-    description: One row an order
+  hours:
+    path: hours.csv
+    types: {begun: time, known_at: time, temp: float}
+    key: [hour]
+    description: One row an hour
 suites:
-  orders:
+  hours:
     checks:
-      - {kind: unique, columns: [order]}
-      - {kind: between, columns: [amount], min: 0}
-      - {kind: in_set, columns: [colour], values: [blue, green], severity: warn}
+      - {kind: unique, columns: [hour]}
+      - {kind: between, columns: [temp], min: 0}
+      - {kind: in_set, columns: [weather], values: [clear, cloudy/misty], severity: warn}
 events:
-  table: orders
-  key: [order]
-  time: placed_at
-  prediction_time: placed_at
-  available: {order: always, amount: always, colour: always, back: known_at}
-label: {name: sent_back, expression: back > 0, known_at: known_at}
+  table: hours
+  key: [hour]
+  time: begun
+  prediction_time: begun
+  available: {hour: always, temp: always, weather: always, bikers: known_at}
+label: {name: busy, expression: bikers > 60, known_at: known_at}
 features:
   request:
-    amount: {expression: amount}
-    colour: {kind: category, expression: colour}
+    temp: {expression: temp}
+    weather: {kind: category, expression: weather}
 split:
-  train: [2025-01-01, 2025-02-01]
-  validate: [2025-02-01, 2025-02-15]
-  test: [2025-02-15, 2025-03-01]
+  train: [2011-01-01, 2011-02-01]
+  validate: [2011-02-01, 2011-02-15]
+  test: [2011-02-15, 2011-03-01]
 training:
   candidates:
     plain: {trainer: logistic, settings: {max_iter: 40}}
     strict: {trainer: logistic, settings: {c: 0.001, max_iter: 40}}
-evaluation: {primary: roc_auc, slices: [[colour]], min_slice_rows: 100, bootstrap: 50}
+evaluation: {primary: roc_auc, slices: [[weather]], min_slice_rows: 50, bootstrap: 50}
 policy:
-  name: orders_release
+  name: bikes_release
   version: 1
   approvals: 2
   gates:
@@ -67,29 +67,20 @@ policy:
 """
 
 
-def orders(rows: int = 2000) -> pl.DataFrame:
-    """Orders over January and February 2025; expensive red ones come back more often."""
-    rng = np.random.default_rng(5)
-    colour = rng.choice(["blue", "green", "red"], rows)
-    amount = rng.gamma(3.0, 20.0, rows).round(2)
-    chance = 1 / (1 + np.exp(-((colour == "red") * 1.5 + 0.03 * (amount - 60) - 1.0)))
-    minutes = pl.int_range(rows, eager=True) * (59 * 24 * 60 / rows)
-    start = pl.datetime(2025, 1, 1, time_unit="us")
-    return pl.DataFrame(
-        {
-            "order": [f"o{number:05d}" for number in range(rows)],
-            "minute": minutes.cast(pl.Int64),
-            "amount": amount,
-            "colour": colour,
-            "back": (rng.random(rows) < chance).astype(np.int64),
-        }
-    ).select(
-        "order",
-        (start + pl.duration(minutes="minute")).dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("placed_at"),
-        (start + pl.duration(minutes=pl.col("minute") + 90)).dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("known_at"),
-        "amount",
-        "colour",
-        "back",
+def hours(rows: int = 1337) -> pl.DataFrame:
+    """The first hours of 2011 as the table has them: weather, temperature (scaled), and how many rode."""
+    begun = pl.datetime(2011, 1, 1) + pl.duration(days=pl.col("day") - 1, hours=pl.col("hr"))
+    return (
+        bikeshare()
+        .head(rows)
+        .select(
+            pl.int_range(pl.len()).cast(pl.String).str.zfill(5).str.replace("^", "h").alias("hour"),
+            begun.dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("begun"),
+            (begun + pl.duration(hours=1)).dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("known_at"),
+            "temp",
+            pl.col("weathersit").alias("weather"),
+            "bikers",
+        )
     )
 
 
@@ -129,13 +120,13 @@ def call(*words: str, passphrase: str = PASSPHRASE, stdin: str = "") -> Answer:
 
 @pytest.fixture(scope="session")
 def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The owner of a workspace with the orders, whose pipeline ran and registered a candidate, and two reviewers."""
-    root = tmp_path_factory.mktemp("cli") / "orders"
+    """The owner of a workspace with the hours, whose pipeline ran and registered a candidate, and two reviewers."""
+    root = tmp_path_factory.mktemp("cli") / "bikes"
     assert call("--as", "founder", "init", str(root)).code == 0
     project = root / "project"
     project.mkdir()
     (project / "plimsoll.yaml").write_text(PROJECT)
-    orders().write_csv(project / "orders.csv")
+    hours().write_csv(project / "hours.csv")
     here = Path.cwd()
     os.chdir(root)
     owner = connect(root, user="founder")  # commands reach it over the socket, as beside an open window
@@ -176,28 +167,33 @@ def run(workspace: Path) -> Run:
     return go
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed workspace with one trained run, to be copied: one test may change what others read."""
-    root = tmp_path_factory.mktemp("trained") / "orders"
-    assert call("--as", "founder", "init", str(root)).code == 0
-    project = root / "project"
-    project.mkdir()
-    (project / "plimsoll.yaml").write_text(PROJECT)
-    orders().write_csv(project / "orders.csv")
-    done = call("--workspace", str(root), "run", str(project), "--to", "train:plain")
-    assert done.code == 0, done.err
-    return root
+class Own:
+    """A workspace for one file alone, which may change what others read; it is open, as beside a window."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.file = root, root / "project" / "plimsoll.yaml"
+        self.held: Client | None = connect(root, user="founder")
+
+    def close(self) -> None:
+        """Let others own it."""
+        if self.held is not None:
+            self.held.close()
+            self.held = None
 
 
 @pytest.fixture(scope="module")
-def own(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of it for one file, on a machine of its own: heads that another copy noted would contradict it."""
-    folder = tmp_path_factory.mktemp("own")
-    shutil.copytree(trained, folder / "orders")
-    shutil.copytree(os.environ["XDG_STATE_HOME"], folder / "state", ignore=shutil.ignore_patterns("heads"))
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    """Such a workspace with one trained run; commands find it by themselves."""
+    root = tmp_path_factory.mktemp("own") / "bikes"
+    assert call("--as", "founder", "init", str(root)).code == 0
+    (root / "project").mkdir()
+    (root / "project" / "plimsoll.yaml").write_text(PROJECT)
+    hours().write_csv(root / "project" / "hours.csv")
+    made = Own(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
-        patch.setenv("PLIMSOLL_WORKSPACE", str(folder / "orders"))
-        patch.chdir(folder / "orders")
-        yield folder / "orders"
+        patch.setenv("PLIMSOLL_WORKSPACE", str(root))
+        patch.chdir(root)
+        done = call("run", str(root / "project"), "--to", "train:strict")
+        assert done.code == 0, done.err
+        yield made
+        made.close()

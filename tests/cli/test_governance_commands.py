@@ -22,7 +22,7 @@ def test_the_ledger_verifies_and_travels_whole(run: Any, tmp_path: Path) -> None
 
 
 def test_a_changed_file_is_named_by_the_ledger(run: Any, workspace: Path) -> None:
-    found = run("--json", "data", "show", "orders").json
+    found = run("--json", "data", "show", "hours").json
     plain = found["digest"].removeprefix("b3:")
     place = workspace / "blobs" / plain[:2] / plain[2:]
     before = place.read_bytes()
@@ -30,7 +30,7 @@ def test_a_changed_file_is_named_by_the_ledger(run: Any, workspace: Path) -> Non
     place.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     try:
         people, script = run("ledger", "verify"), run("--json", "ledger", "verify")
-        assert run("data", "restore", "orders", "out").code == 4
+        assert run("data", "restore", "hours", "out").code == 4
     finally:
         place.write_bytes(before)
         place.chmod(0o444)
@@ -44,7 +44,7 @@ def test_lineage_near_a_model_and_as_open_lineage(run: Any, tmp_path: Path) -> N
     up = run("--json", "lineage", "show", "latest", "--up", "--depth", "5").json
     kinds = {node["kind"] for node in up["nodes"]}
     assert {"source", "training_set", "run", "model"} <= kinds
-    assert "orders_features" in run("lineage", "show", "latest").out
+    assert "bikes_features" in run("lineage", "show", "latest").out
     file = tmp_path / "lineage.jsonl"
     assert run("lineage", "export", str(file)).code == 0
     events = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
@@ -71,7 +71,7 @@ def test_policy_compared_and_tried_on_recorded_runs(run: Any, workspace: Path, t
     file = workspace / "project" / "plimsoll.yaml"
     stricter = tmp_path / "plimsoll.yaml"
     stricter.write_text(file.read_text().replace("value: 0.55", "value: 0.95").replace("version: 1", "version: 2"))
-    (tmp_path / "orders.csv").write_bytes((workspace / "project" / "orders.csv").read_bytes())
+    (tmp_path / "hours.csv").write_bytes((workspace / "project" / "hours.csv").read_bytes())
     assert run("--json", "policy", "show").json["approvals"] == 2
     assert run("policy", "diff", "current", str(stricter)).code == 0
     weaker = run("--json", "policy", "diff", str(stricter), "current")
@@ -86,7 +86,7 @@ def test_policy_compared_and_tried_on_recorded_runs(run: Any, workspace: Path, t
 
 def test_schedules_are_added_run_and_removed(run: Any) -> None:
     add = ("schedule", "add", "weekly", "--cron", "0 6 * * 1", "--operation", "pipeline.run")
-    assert run(*add, "--request", '{"last": "ingest:orders"}').code == 0
+    assert run(*add, "--request", '{"last": "ingest:hours"}').code == 0
     assert run(*add).code == 2
     assert [row["name"] for row in run("--json", "schedule", "list").json if row["state"] == "on"] == ["weekly"]
     assert run("--json", "schedule", "run-now", "weekly").json["state"] == "done"
@@ -99,12 +99,12 @@ def test_schedules_are_added_run_and_removed(run: Any) -> None:
 def test_monitoring_without_traffic_says_so(run: Any, tmp_path: Path) -> None:
     for words in (("monitor", "report"), ("monitor", "drift"), ("monitor", "slo"), ("monitor", "collect", "box")):
         assert run(*words).code == 2
-    assert run("monitor", "analyse", "--since", "2025-01-01T00:00:00Z", "--until", "2025-02-01T00:00:00Z").code == 2
+    assert run("monitor", "analyse", "--since", "2011-01-01T00:00:00Z", "--until", "2011-02-01T00:00:00Z").code == 2
     assert run("--json", "alerts", "list").json == []
     assert "none yet" in run("incidents", "list").out
     assert run("incidents", "close", "latest", "--reason", "x").code == 2
     labels = tmp_path / "labels.csv"
-    labels.write_text("order,label,known_at\no00900,1,2025-03-01T00:00:00Z\n")
+    labels.write_text("hour,label,known_at\nh00900,1,2011-03-01T00:00:00Z\n")
     assert run("--json", "labels", "add", str(labels)).json["rows"] == 1
     assert run("labels", "add", str(tmp_path / "none.csv")).code == 2
 

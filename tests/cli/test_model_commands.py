@@ -28,7 +28,7 @@ def test_runs_are_kept_by_an_expression(run: Any) -> None:
 def test_a_run_by_name_prefix_and_model(run: Any) -> None:
     by_name = run("--json", "runs", "show", "plain").json
     assert run("--json", "runs", "show", by_name["run"][:8]).json["run"] == by_name["run"]
-    assert run("--json", "runs", "show", "orders/1").json["run"] == by_name["run"]
+    assert run("--json", "runs", "show", "bikes/1").json["run"] == by_name["run"]
     assert "roc auc" in run("runs", "show", "plain").out
     assert run("runs", "show", "run-zzzz").code == 2
 
@@ -58,7 +58,7 @@ def test_evaluation_page_and_gates(run: Any, tmp_path: Path) -> None:
 
 def test_models_with_card_and_audit(run: Any) -> None:
     assert [row["version"] for row in run("--json", "models", "list").json] == [1]
-    assert run("--json", "models", "show", "orders/1").json["model"] == "orders"
+    assert run("--json", "models", "show", "bikes/1").json["model"] == "bikes"
     assert "# " in run("models", "card", "latest").out
     audit = run("--json", "models", "audit", "latest")
     assert (audit.code == 0) is audit.json["complete"]

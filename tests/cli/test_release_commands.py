@@ -48,8 +48,8 @@ def door(owner: Client) -> Iterator[httpx.Client]:
     opened.close()
 
 
-CHAMPION = {"name": "orders", "version": "1", "alias": "champion"}
-PRODUCTION = {"name": "orders", "version": "1", "stage": "Production"}
+CHAMPION = {"name": "bikes", "version": "1", "alias": "champion"}
+PRODUCTION = {"name": "bikes", "version": "1", "stage": "Production"}
 
 
 def test_no_client_makes_a_champion_before_the_signatures(door: httpx.Client) -> None:
@@ -57,7 +57,7 @@ def test_no_client_makes_a_champion_before_the_signatures(door: httpx.Client) ->
         refused = door.post(path, json=asked)
         assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
         assert "0 of 2 sign-offs" in refused.json()["message"]
-    assert door.get("registered-models/get", params={"name": "orders"}).json()["registered_model"]["aliases"] == []
+    assert door.get("registered-models/get", params={"name": "bikes"}).json()["registered_model"]["aliases"] == []
 
 
 def test_packing_needs_the_signatures(run: Any, release: dict[str, str]) -> None:
@@ -99,7 +99,7 @@ def test_an_approved_version_becomes_champion_through_the_door(run: Any, owner: 
     for _ in range(2):
         assert door.post("registered-models/alias", json=CHAMPION).status_code == 200
     for alias in ("champion", "production"):
-        found = door.get("registered-models/alias", params={"name": "orders", "alias": alias}).json()
+        found = door.get("registered-models/alias", params={"name": "bikes", "alias": alias}).json()
         assert found["model_version"]["version"] == "1"
     assert stages() == ["production"]
     for stage in ("Archived", "Production"):
