@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import fairlearn.metrics as fl
 import numpy as np
 import polars as pl
@@ -88,10 +91,22 @@ def test_benjamini_hochberg_equals_scipy():
     assert benjamini_hochberg([]) == []
 
 
-def test_fairness_equals_fairlearn(frame):
-    y, s, g = frame["label"].to_numpy(), frame["probability"].to_numpy(), frame["carrier"].to_numpy()
+def wages():
+    """Who earns more than 105,000 (ISLP's Wage), scored by the share in their education and class of job; and race."""
+    spec = find_spec("ISLP")
+    assert spec is not None
+    raw = pl.read_csv(Path(next(iter(spec.submodule_search_locations))) / "data" / "Wage.csv")
+    earns = pl.col("wage") > 105
+    made = raw.select(
+        earns.alias("y"), earns.mean().over("education", "jobclass").alias("s"), pl.col("race").alias("g")
+    )
+    return made["y"].to_numpy(), made["s"].to_numpy(), made["g"].to_numpy()
+
+
+def test_fairness_equals_fairlearn():
+    y, s, g = wages()
     called = s >= 0.4
-    made = fairness(y, s, g, threshold=0.4, feature="carrier")
+    made = fairness(y, s, g, threshold=0.4, feature="race")
     args = {"sensitive_features": g}
     assert made.demographic_parity_difference == pytest.approx(
         fl.demographic_parity_difference(y, called, **args), abs=1e-9

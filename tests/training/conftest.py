@@ -1,76 +1,67 @@
-"""A small made-up training set with a contract: two categories, nulls, an honest signal."""
+"""Hours of bicycle hire (ISLP) as a training set with a contract: two categories, nulls, labels that are missing."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from core.contract.schema import Contract, Feature, Field_, ViewRef
 
+from .task_sets import bikeshare
+
 ROWS = 6_000
-DAYS = {"train": 0.6, "validate": 0.75, "test": 0.9, "production": 1.01}
+SHARES = {"train": 0.6, "validate": 0.75, "test": 0.9, "production": 1.01}
 
 
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rng = np.random.default_rng(3)
-    colour = rng.choice(["blue", "green", "red"], ROWS, p=[0.5, 0.3, 0.2])
-    place = rng.choice(["a", "b", "c", "d"], ROWS)
-    size, rate = rng.normal(50, 9, ROWS), rng.integers(0, 12, ROWS) / rng.integers(1, 12, ROWS)
-    logit = (colour == "red") * 1.2 + (place == "b") * 0.7 - 0.08 * (size - 50) + 0.5 * rate - 1.2
-    label = rng.random(ROWS) < 1 / (1 + np.exp(-logit))
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-    share = np.arange(ROWS) / ROWS
-    frame = pl.DataFrame(
-        {
-            "split": [next(name for name, end in DAYS.items() if at < end) for at in share],
-            "label": pl.Series(label.astype(np.int8)),
-            "prediction_time": [start + timedelta(minutes=10 * i) for i in range(ROWS)],
-            "order": [f"o{i:05d}" for i in range(ROWS)],
-            "colour": colour,
-            "place": place,
-            "size": size,
-            "rate": rate,
-        }
-    )
-    hole = pl.int_range(pl.len()) % 17 == 0
-    frame = frame.with_columns(
-        pl.when(hole).then(None).otherwise(pl.col("rate")).alias("rate"),
-        pl.when(pl.int_range(pl.len()) % 29 == 0).then(None).otherwise(pl.col("label")).alias("label"),
-        pl.col("prediction_time").dt.cast_time_unit("us"),
-    )
+    """6,000 hours, shuffled over the year so that each split sees all seasons; the season names were numbers."""
+    frame = bikeshare().sample(ROWS, shuffle=True, seed=3)
+    number = pl.int_range(pl.len())
+    split = pl.lit("production")
+    for name in ("test", "validate", "train"):
+        split = pl.when(number / ROWS < SHARES[name]).then(pl.lit(name)).otherwise(split)
+    begun = pl.lit(datetime(2020, 1, 1, tzinfo=UTC)) + pl.duration(minutes=10 * number)
     out = tmp_path_factory.mktemp("small") / "training.parquet"
-    frame.write_parquet(out)
+    frame.select(
+        split.alias("split"),
+        pl.when(number % 29 == 0).then(None).otherwise((pl.col("bikers") > 140).cast(pl.Int8)).alias("label"),
+        begun.cast(pl.Datetime("us", "UTC")).alias("prediction_time"),
+        pl.format("h{}", number).alias("hour"),
+        pl.col("weathersit").alias("weather"),
+        pl.col("season").cast(pl.String),
+        pl.col("hr").cast(pl.Float64),
+        pl.when(number % 17 == 0).then(None).otherwise(pl.col("temp")).alias("temp"),
+    ).write_parquet(out)
     return out
 
 
 @pytest.fixture(scope="session")
 def small_contract() -> Contract:
+    """Two of its categories have levels that the contract does not know: heavy rain (one hour), and autumn."""
+    weather = ["clear", "cloudy/misty", "light rain/snow"]
     return Contract(
-        model="orders",
+        model="bikes",
         version="1",
         fields=[
-            Field_(name="order", type="text"),
-            Field_(name="colour", type="text"),
-            Field_(name="place", type="text"),
-            Field_(name="size", type="float"),
+            Field_(name="hour", type="text"),
+            Field_(name="weather", type="text"),
+            Field_(name="season", type="text"),
+            Field_(name="hr", type="float"),
             Field_(name="prediction_time", type="time"),
         ],
-        key=["order"],
+        key=["hour"],
         time_field="prediction_time",
         features=[
-            Feature(
-                name="colour", kind="category", origin="request", expression="colour", levels=["blue", "green", "red"]
-            ),
-            Feature(name="size", kind="number", origin="request", expression="size"),
-            Feature(name="place", kind="category", origin="request", expression="place", levels=["a", "b", "c"]),
-            Feature(name="half_size", kind="number", origin="request", expression="size / 2"),
-            Feature(name="rate", kind="number", origin="view", view="rates"),
+            Feature(name="weather", kind="category", origin="request", expression="weather", levels=weather),
+            Feature(name="hr", kind="number", origin="request", expression="hr"),
+            Feature(name="season", kind="category", origin="request", expression="season", levels=["1", "2", "3"]),
+            Feature(name="half_hr", kind="number", origin="request", expression="hr / 2"),
+            Feature(name="temp", kind="number", origin="view", view="temps"),
         ],
-        views=[ViewRef(name="rates", entity=["place"], features=["rate"])],
+        views=[ViewRef(name="temps", entity=["season"], features=["temp"])],
         checks=[],
     )

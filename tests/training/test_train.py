@@ -91,15 +91,15 @@ def test_unknown_categories_nulls_and_extremes_score(
         pl.read_parquet(small_set)
         .head(4)
         .with_columns(
-            pl.Series("colour", ["violet", None, "red", "blue"]),
-            pl.Series("size", [1e30, None, -1e30, 50.0]),
-            pl.Series("rate", [None, 1e9, float("nan"), 0.0]),
+            pl.Series("weather", ["hail", None, "light rain/snow", "clear"]),
+            pl.Series("hr", [1e30, None, -1e30, 50.0]),
+            pl.Series("temp", [None, 1e9, float("nan"), 0.0]),
         )
     )
     predictions = score(tmp_path / "model.onnx", small_contract, odd, tmp_path / "odd.parquet")
     assert predictions["probability"].is_finite().all()
     assert predictions["probability"].is_between(0, 1).all()
-    assert predictions["colour"].to_list() == ["violet", None, "red", "blue"]
+    assert predictions["weather"].to_list() == ["hail", None, "light rain/snow", "clear"]
 
 
 def test_predictions_are_what_the_onnx_model_says(small_set: Path, small_contract: Contract, tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_predictions_are_what_the_onnx_model_says(small_set: Path, small_contrac
     predictions = pl.read_parquet(tmp_path / "predictions.parquet")
     assert set(predictions["split"]) == {"validate", "test", "production"}
     assert predictions["label"].null_count() == 0
-    assert {"key", "prediction_time", "colour", "place"} <= set(predictions.columns)
-    rows = pl.read_parquet(small_set).filter(pl.col("order").is_in(predictions["key"].implode()))
+    assert {"key", "prediction_time", "weather", "season"} <= set(predictions.columns)
+    rows = pl.read_parquet(small_set).filter(pl.col("hour").is_in(predictions["key"].implode()))
     session = session_of((tmp_path / "model.onnx").read_bytes())
     (again,) = session.run(None, {"features": transformer_of(small_contract).matrix(rows)})
     assert np.array_equal(again, predictions["probability"].to_numpy())
