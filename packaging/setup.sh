@@ -77,7 +77,7 @@ install() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile "$@"
 }
 install --no-deps -r packaging/lock.txt || say "The lock does not fit this machine as a whole; resolving package by package"
-install -e '.[serving,train,scale,demo,dev]'
+install --no-build-isolation -e '.[serving,train,scale,demo,dev]' || install -e '.[serving,train,scale,demo,dev]'
 env -u PYTHONDONTWRITEBYTECODE QT_QPA_PLATFORM=offscreen .venv/bin/python packaging/bytecode.py ||
     say "Not every module could be imported; the first start of some will take longer"
 printf '%s' "$want" >"$stamp"

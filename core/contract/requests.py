@@ -138,6 +138,7 @@ class RequestValidator:
         self._rest = [check for check, quick in zip(self._checks, self._quick, strict=True) if quick is None]
         self._expectations = [rule.expected for rule in rules]
         self._probe = _all_pass(self._rest, [r for r, q in zip(rules, self._quick, strict=True) if q is None])
+        self._whole = _all_pass(self._checks, rules)
 
     def validate(self, rows: Sequence[Row]) -> tuple[pl.DataFrame, ValidationReport]:
         """Decode ``rows`` and check them: the frame [n, fields] and every problem by field name.
@@ -184,7 +185,7 @@ class RequestValidator:
         ]
 
     def _asked(self, frame: pl.DataFrame, columns: Mapping[str, list[Any]]) -> list[CheckResult]:
-        if frame.height > _FEW or not self._passes(frame, columns):
+        if self._checks and not self._passes(frame, columns):
             report = run_checks(frame, self._checks, table="", key=self.contract.key, personal=self.contract.personal)
             return report.results
         return [
@@ -210,15 +211,12 @@ class RequestValidator:
 
     def _passes(self, frame: pl.DataFrame, columns: Mapping[str, list[Any]]) -> bool:
         """Whether no row fails any check: the short way when all is well, which is nearly always."""
+        if frame.height > _FEW:
+            return _holds(frame, self._whole)
         for quick in self._quick:
             if quick is not None and any(quick.fails(value) for value in columns[quick.column]):
                 return False
-        if self._probe is None:
-            return not self._rest
-        try:
-            return bool(frame.select_seq(self._probe).item())
-        except pl.exceptions.PolarsError:
-            return False
+        return not self._rest or _holds(frame, self._probe)
 
 
 @dataclass(frozen=True)
@@ -270,6 +268,16 @@ def _skipped(rule: Rule) -> CheckResult:
         expected=rule.expected,
         skipped=NOT_OF_REQUESTS,
     )
+
+
+def _holds(frame: pl.DataFrame, probe: pl.Expr | None) -> bool:
+    """Whether a probe says so; without one, or where it can't be evaluated, the checks themselves must judge."""
+    if probe is None:
+        return False
+    try:
+        return bool(frame.select_seq(probe).item())
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _all_pass(checks: Sequence[Check], rules: Sequence[Any]) -> pl.Expr | None:
