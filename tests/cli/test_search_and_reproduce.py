@@ -1,4 +1,4 @@
-"""tune and runs reproduce on hours of bicycle hire: one open workspace, in order.
+"""tune, jobs and runs reproduce on hours of bicycle hire: one open workspace, in order.
 
 A better model within the budget, told in words, and the same search goes on where it stopped or was killed; a run
 made again to the byte from its record alone, and the first input that changed since, by name.
@@ -56,10 +56,30 @@ def test_a_search_finds_better_settings_and_goes_on(own: Own, capsys: pytest.Cap
     assert again["best"]["value"] < before, "within six trials it is better than what the project had"
     assert set(again["importance"]) == {"c", "tolerance"}
     assert {trial["run"] for trial in again["all"]} <= {row["run"] for row in call("--json", "runs", "list").json}
+    page = own.root / "search.html"
+    assert call("report", "weight", "--to", str(page)).code == 0
+    text = page.read_text()
+    assert text.count("<figure>") == 3  # trial by trial, and the trials along each of two settings
+    assert text.count('r="3"') + text.count('r="5"') == 3 * 6
+    for words in ("What mattered", "Trials along each setting", again["best"]["run"]):
+        assert words in text
     show(again)
     shown = capsys.readouterr().out
     assert "weight_tuned:" in shown
     assert "What mattered" in shown
+    assert f"plimsoll report {again['report']} --to" in shown
+
+
+def test_the_jobs_of_a_search_are_listed_shown_and_logged(own: Own) -> None:
+    jobs = call("--json", "jobs", "list").json
+    trials = [job for job in jobs if job["title"].startswith("Trial ")]
+    assert len(trials) == 6
+    assert {job["state"] for job in trials} == {"done"}
+    shown = call("--json", "jobs", "show", trials[0]["job"]).json
+    assert shown["state"] == "done"
+    assert call("jobs", "log", trials[0]["job"]).code == 0
+    assert "done" in call("jobs", "cancel", trials[0]["job"]).out  # it has ended, and nothing is lost
+    assert call("jobs", "pause", trials[0]["job"]).code == 3
 
 
 def test_nothing_to_search_is_said_with_what_there_is(own: Own) -> None:

@@ -70,10 +70,10 @@ def evaluate(context: typer.Context, run: RunName) -> None:
 
 def report(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID", help="Evaluation, run or model.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="Evaluation, run, model or search.")],
     to: Annotated[Path, typer.Option("--to", help="File to write, ending in .html or .pdf.")],
 ) -> None:
-    """Write the report of an evaluation, with the newest verdict of the gates, as a page or as PDF."""
+    """Write a report as a page or as PDF: of an evaluation with the newest verdict of the gates, or of a search."""
     options: Options = context.obj
     ending = to.suffix.lower()
     if ending not in (".html", ".htm", ".pdf"):

@@ -55,6 +55,8 @@ def show(found: dict[str, Any]) -> None:
     if found["importance"]:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in found["importance"].items())
         output.out.print(f"What mattered: {shares}", markup=False)
+    page = f"Page: plimsoll report {found['report']} --to FILE.html"
+    output.out.print(page, markup=False)
     if best is None:
         output.out.print("No trial ended well; see `plimsoll jobs list`.", markup=False)
         raise typer.Exit(1)

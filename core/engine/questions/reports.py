@@ -128,8 +128,28 @@ def report_document(engine: Engine, name: str) -> dict[str, Any]:
     return document_plain(drawn)
 
 
+def _search(engine: Engine, name: str) -> dict[str, Any] | None:
+    """The newest search of that name, if no evaluated run has it, or the one whose report's id begins so."""
+    with engine.workspace.database.reading() as session:
+        query = select(Report).where(Report.kind == "tuning").order_by(col(Report.created_at).desc())
+        row = session.exec(query.where(col(Report.id).startswith(name, autoescape=True))).first() if name else None
+        if row is None:
+            row = session.exec(query.where(Report.name == name)).first()
+            runs = select(Run.id).where(Run.name == name)
+            judged = select(Report).where(Report.kind == "evaluation", col(Report.subject).in_(runs))
+            if row is None or session.exec(judged).first() is not None:
+                return None
+        body: dict[str, Any] = strict_json(engine.workspace.blobs.path(row.blob).read_bytes())
+        return {**body, "name": row.name}
+
+
 def _document(engine: Engine, name: str) -> Document | str:
     """The document, or the stored page when the record is of an earlier version."""
+    searched = _search(engine, name)
+    if searched is not None:
+        from core.evaluation.search_document import search_document
+
+        return search_document(searched)
     from core.contract.release import GateOutcome
     from core.evaluation.html import document_of, read_report
 
