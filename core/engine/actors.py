@@ -84,6 +84,7 @@ class Sessions:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._tokens: dict[str, tuple[str, str, datetime]] = {}
+        self._known: dict[str, tuple[int, Actor]] = {}
         self._lock = threading.Lock()
 
     def login(self, name: str, passphrase: str | None) -> str:
@@ -116,20 +117,27 @@ class Sessions:
             self._tokens[token] = (user, proof, self._workspace.clock.now() + SESSION_LENGTH)
         return token
 
-    def actor(self, session: Session, token: str) -> Actor:
-        """Who a token belongs to.
+    def actor(self, token: str) -> Actor:
+        """Who a token belongs to, with the roles that they hold now: read again when users or roles have changed.
 
         Raises:
             Refused: for an unknown or expired token.
         """
         with self._lock:
-            found = self._tokens.get(token)
+            found, known = self._tokens.get(token), self._known.get(token)
         if found is None or found[2] < self._workspace.clock.now():
             raise Refused("The session has ended", remedy="Log in again.")
-        user = session.get(User, found[0])
-        if user is None:
-            raise Refused("The session's user is gone")
-        return actor_of(session, user, found[1])
+        now = self._workspace.database.changes(User, RoleGrant)
+        if known is not None and known[0] == now:
+            return known[1]
+        with self._workspace.database.reading() as session:
+            user = session.get(User, found[0])
+            if user is None:
+                raise Refused("The session's user is gone")
+            actor = actor_of(session, user, found[1])
+        with self._lock:
+            self._known[token] = (now, actor)
+        return actor
 
 
 def check_permission(actor: Actor, permission: str) -> None:

@@ -95,6 +95,7 @@ class Dispatcher:
             except Refused as refusal:
                 self.record_refusal(name, actor, request_id, refusal)
                 raise
+            database.changed({type(row) for row in context.rows})
             self._workspace.note_head(top)
             for act in context.afterwards:
                 act()

@@ -66,8 +66,7 @@ class Engine:
         """Answer a question: plain values or a frame."""
         if name not in QUESTIONS and name != "whoami":
             raise NotFound(f"There is no question {name!r}")
-        with self.workspace.database.reading() as session:
-            actor = self.sessions.actor(session, token)
+        actor = self.sessions.actor(token)
         check_permission(actor, "read")
         if name == "whoami":
             return actor.plain()
@@ -87,8 +86,7 @@ class Engine:
         self.jobs.pause(job, paused)
 
     def _allow(self, token: str, permission: str) -> None:
-        with self.workspace.database.reading() as session:
-            actor = self.sessions.actor(session, token)
+        actor = self.sessions.actor(token)
         try:
             check_permission(actor, permission)
         except Refused as refusal:
@@ -99,8 +97,7 @@ class Engine:
         self, token: str, name: str, request: dict[str, Any], passphrase: str | None, request_id: str | None
     ) -> dict[str, Any]:
         """Carry out an operation."""
-        with self.workspace.database.reading() as session:
-            actor = self.sessions.actor(session, token)
+        actor = self.sessions.actor(token)
         result = self.dispatcher.change(name, request, actor, passphrase=passphrase, request_id=request_id)
         if name == "privacy.erase":
             finish_erasures(self.workspace, self.dispatcher)

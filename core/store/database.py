@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,7 @@ class Database:
         self.path = path
         self.write_lock = threading.RLock()
         self._carried: dict[Any, Any] = {}
+        self._changes: Counter[type[SQLModel]] = Counter()
         self._root = _attach(path, key)
         self.engine = _engine(self._root)
 
@@ -57,6 +59,14 @@ class Database:
             yield session
             session.commit()
             self._carried = dict(session.info)
+
+    def changed(self, tables: Iterable[type[SQLModel]]) -> None:
+        """Take note of tables that a commit added rows to."""
+        self._changes.update(tables)
+
+    def changes(self, *tables: type[SQLModel]) -> int:
+        """How often any of the tables has changed since the store was opened: what was read before may be kept."""
+        return sum(self._changes[table] for table in tables)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A raw DuckDB cursor on the store, for bulk reads into frames."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import queue
 import socket
 import statistics
 import subprocess
@@ -126,13 +127,15 @@ def single_points(engine: Engine) -> None:
     count, window = 40_000, 2_000
 
     def log() -> None:
-        room = threading.Semaphore(window)  # as many callers as wait for their own point
-        for number in range(count):
-            room.acquire()
-            write = {"run": run, "names": ["loss"], "values": [1.0], "steps": [number], "times": [number]}
-            committer.log(token, write).add_done_callback(lambda _: room.release())
+        free: queue.SimpleQueue[None] = queue.SimpleQueue()  # the callers that do not wait for a point of their own
         for _ in range(window):
-            room.acquire()
+            free.put(None)
+        for number in range(count):
+            free.get()
+            write = {"run": run, "names": ["loss"], "values": [1.0], "steps": [number], "times": [number]}
+            committer.log(token, write).add_done_callback(lambda _: free.put(None))
+        for _ in range(window):
+            free.get()
 
     log()
     start = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import polars as pl
 from pydantic import Field
@@ -11,14 +12,17 @@ from pydantic import Field
 from core.engine.context import Context, Done
 from core.engine.registry import operation
 from core.engine.tracking.draft import Draft
+from core.engine.tracking.known_runs import KnownRuns
 from core.engine.tracking.shelf import DEFAULT, EXPERIMENT, LOGGED_MODEL, RUN, Shelf
 from core.kernel.errors import Conflict, InputError, NotFound
 from core.kernel.ids import new_id
 from core.kernel.records import Record
 from core.store.tracked import POINTS
+from core.workspace.workspace import Workspace
 
 FOREVER = ("param", "input", "model_input", "model_output")  # kinds that are said once
 LIFECYCLES = ("active", "deleted")
+KNOWN: WeakKeyDictionary[Workspace, KnownRuns] = WeakKeyDictionary()
 POINT_COLUMNS = {name: kind for name, kind in POINTS.items() if name != "position"}
 
 
@@ -176,7 +180,7 @@ def _must_take(thing: dict[str, Any], notes: list[Note]) -> None:
 def log_writes(context: Context, request: LogWrites) -> Done:
     """Keep points, parameters and tags. ``refused`` of the result says what is wrong with which write."""
     shelf, draft = Shelf(context.session), Draft(context)
-    runs = shelf.runs({write.run for write in request.writes})
+    runs = KNOWN.setdefault(context.workspace, KnownRuns()).of(context, shelf, {write.run for write in request.writes})
     params = shelf.params({write.run for write in request.writes if write.params})
     refused: dict[str, dict[str, Any]] = {}
     pointed: list[RunWrites] = []

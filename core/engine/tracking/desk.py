@@ -38,7 +38,7 @@ class Desk:
     def reading(self) -> Iterator[Shelf]:
         """Look things up; refused to those who may not read."""
         with self.engine.workspace.database.reading() as session:
-            check_permission(self.engine.sessions.actor(session, self.token), "read")
+            check_permission(self.engine.sessions.actor(self.token), "read")
             yield Shelf(session)
 
 
