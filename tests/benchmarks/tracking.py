@@ -1,8 +1,9 @@
 """Tracking against its floors: batches, single durable points, the door, reading back, and search over many runs.
 
 Run it as ``python tests/benchmarks/tracking.py [RUNS]`` (100,000 runs where none are named; ``--peer PYTHON`` names an
-interpreter that has the whole of MLflow, whose own server is measured beside the door). Floors are taken in the same
-run: a bare DuckDB append of the same Arrow tables, the bare query over the same tables. Ratios count, not figures.
+interpreter that has the whole of MLflow: its own server is measured beside the door, and its SQLite store, by its own
+client in a process of its own, beside our batches). Floors are taken in the same run: a bare DuckDB append of the same
+Arrow tables, the bare query over the same tables. Ratios count, not figures.
 """
 
 from __future__ import annotations
@@ -87,6 +88,18 @@ def new_run(engine: Engine) -> str:
     return str(made["run"])
 
 
+def keep_points(engine: Engine, frame: pl.DataFrame) -> None:
+    """One batch through the one door for change."""
+
+    def keep(context: Context) -> Done:
+        draft = Draft(context)
+        draft.points(frame)
+        draft.keep()
+        return Done(summary=f"{frame.height} points")
+
+    engine.dispatcher.carry_out("bench.points", "track.log", ENGINE, keep)
+
+
 def batches(engine: Engine, folder: Path) -> None:
     """Points in batches through the one door for change against a bare append."""
     for size in (50_000, 10_000, 1_000):
@@ -97,14 +110,7 @@ def batches(engine: Engine, folder: Path) -> None:
 
         def ours(frames: list[pl.DataFrame] = frames) -> None:
             for frame in frames:
-
-                def keep(context: Context, frame: pl.DataFrame = frame) -> Done:
-                    draft = Draft(context)
-                    draft.points(frame)
-                    draft.keep()
-                    return Done(summary=f"{frame.height} points")
-
-                engine.dispatcher.carry_out("bench.points", "track.log", ENGINE, keep)
+                keep_points(engine, frame)
 
         def floor(frames: list[pl.DataFrame] = frames, bare: duckdb.DuckDBPyConnection = bare) -> None:
             for frame in frames:
@@ -164,15 +170,49 @@ def post_batches(url: str, count: int) -> float:
         return 1000 * count / (time.perf_counter() - start)
 
 
-def at_the_door(door: Door, peer: str, folder: Path) -> None:
-    """Batches over HTTP, beside MLflow's own server where there is one."""
-    ours = post_batches(door.url, 30)
+def beside_mlflow(engine: Engine, door: Door, peer: str, folder: Path) -> None:
+    """Batches over HTTP beside MLflow's own server, and in one process beside its own store, where there is a peer."""
+    ours = post_batches(door.url, 60)
     if not peer:
-        say(f"batches of 1,000 over HTTP: {ours:,.0f} points/s (MLflow's server not measured: name one by --peer)")
+        say(f"batches of 1,000 over HTTP: {ours:,.0f} points/s (MLflow not measured: name one by --peer)")
         return
     with mlflow_server(peer, folder) as url:
-        theirs = post_batches(url, 5)
-    say(f"batches of 1,000 over HTTP: {ours:,.0f} points/s, MLflow's server {theirs:,.0f}/s: {ours / theirs:.0f} times")
+        server = post_batches(url, 10)
+    say(f"batches of 1,000 over HTTP: {ours:,.0f} points/s, MLflow's server {server:,.0f}/s: {ours / server:.0f} times")
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    store = [peer, "-W", "ignore", "-c", STORE, f"sqlite:///{folder / 'store.db'}"]
+    told = subprocess.run(store, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+    wall, cpu = (float(one) for one in told.split()[-2:])
+    say(f"MLflow's SQLite store by its own client, batches of 1,000: {wall:,.0f}/s by wall, {cpu:,.0f} a CPU second")
+    for size in (1_000, 50_000):
+        run, count = new_run(engine), 60 if size == 1_000 else 4
+        frames = [points_of(size * count, run).slice(size * number, size) for number in range(count)]
+        keep_points(engine, frames[0])
+        start, used = time.perf_counter(), time.process_time()
+        for frame in frames:
+            keep_points(engine, frame)
+        mine, work = (
+            size * count / (now - then) for now, then in ((time.perf_counter(), start), (time.process_time(), used))
+        )
+        say(
+            f"ours in batches of {size:,}: {mine:,.0f}/s by wall, {work:,.0f} a CPU second: {mine / wall:.0f} and "
+            f"{work / cpu:.0f} times MLflow's store, {mine / server:.0f} times its server"
+        )
+
+
+STORE = """import sys, time
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+client = MlflowClient(sys.argv[1])
+run = client.create_run(client.create_experiment("bench")).info.run_id
+batch = lambda first: [Metric(f"m{n % 10}", n * 0.5, 1000 + n, first + n) for n in range(1000)]
+made = [batch(1000 * number) for number in range(11)]
+client.log_batch(run, metrics=made[0])
+wall, cpu = time.perf_counter(), time.process_time()
+for one in made[1:]:
+    client.log_batch(run, metrics=one)
+print(10_000 / (time.perf_counter() - wall), 10_000 / (time.process_time() - cpu))
+"""
 
 
 @contextlib.contextmanager
@@ -201,14 +241,7 @@ def mlflow_server(python: str, folder: Path) -> Iterator[str]:
 def read_back(engine: Engine) -> None:
     """All points of a run against the bare query."""
     run = new_run(engine)
-
-    def keep(context: Context) -> Done:
-        draft = Draft(context)
-        draft.points(points_of(POINTS, run))
-        draft.keep()
-        return Done(summary="points")
-
-    engine.dispatcher.carry_out("bench.points", "track.log", ENGINE, keep)
+    keep_points(engine, points_of(POINTS, run))
     bare = "SELECT name, step, value FROM metric_point WHERE run = $run ORDER BY name, step"
     mine, least, ratio = ratio_of(
         lambda: read_points(engine.workspace.database, run),
@@ -301,7 +334,7 @@ def main() -> None:
             batches(engine, folder)
             single_points(engine)
             door = Door(engine, 0)
-            at_the_door(door, options.peer, folder)
+            beside_mlflow(engine, door, options.peer, folder)
             door.close()
             read_back(engine)
             many_runs(engine, 1_000, 0)
