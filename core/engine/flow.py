@@ -16,7 +16,7 @@ from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem, SystemFault
-from core.project.schema import Candidate, Drift, Evaluation, Project, Source
+from core.project.schema import Candidate, Drift, Evaluation, Policy, Project, Source
 from core.project.uses import names_in
 from core.store.tables import Run
 
@@ -157,15 +157,21 @@ def _table_output(planner: Planner, name: str) -> dict[str, Any]:
 
 
 def project_params(project: Project) -> dict[str, Any]:
-    """What features and leak tests depend on: a change of suites, policy, models or targets rebuilds nothing."""
+    """What features and leak tests depend on: a change of words, suites, policy, models or seed rebuilds nothing.
+
+    Else a policy's next version would train every model again, and another seed would not be on the same rows.
+    """
+    usual = type(project.training).model_fields["seed"].default
     lean = project.model_copy(
         update={
             "suites": {},
             "retention": {},
             "labelling": None,
             "request": {},
-            "training": project.training.model_copy(update={"candidates": {}, "search": {}}),
-            "policy": project.policy.model_copy(update={"gates": []}),
+            "training": project.training.model_copy(update={"candidates": {}, "search": {}, "seed": usual}),
+            "policy": Policy(name="any", version=1, gates=[]),
+            "title": "",
+            "description": "",
             "targets": {},
             "slos": {},
             "evaluation": Evaluation(),

@@ -7,6 +7,7 @@ made again to the byte from its record alone, and the first input that changed s
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -42,6 +43,20 @@ def test_a_run_is_made_again_to_the_byte(own: Own) -> None:
     assert found.json["verdict"] == "identical"
     assert found.json["model_then"] == found.json["model_now"]
     assert found.json["changed"] == found.json["environment"] == []
+
+
+def test_a_run_recorded_all_that_its_outcome_depends_on(own: Own) -> None:
+    """Nobody wrote a line for it: data, features, label, split, code, packages, machine, seed, settings, cost."""
+    shown = call("--json", "runs", "show", "strict").json
+    assert all(shown["inputs"][name] for name in ("data", "contract", "training_set", "features", "label", "split"))
+    assert (shown["parameters"], shown["seed"]) == ({"c": 0.001, "max_iter": 40}, 7)
+    assert shown["inputs"]["code"].startswith("b3:")
+    environment = shown["environment"]
+    assert environment["packages"]["scikit-learn"]
+    assert environment["python"] == platform.python_version()
+    assert shown["resources"]["cpu_seconds"] > 0
+    assert shown["resources"]["determinism"]["seed"] == 7
+    assert {"model", "predictions"} <= set(shown["artefacts"])
 
 
 def test_a_search_finds_better_settings_and_goes_on(own: Own, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,7 @@ policy:
 """
 QUICK = "    quick: {trainer: linear, settings: {max_iter: 100}}\n"
 WIDE = "    wide: {trainer: sklearn, function: 'models.py:wide'}\n"
+LUCKY = "    lucky: {trainer: sklearn, function: 'models.py:lucky'}\n"
 MODELS = """
 from sklearn.compose import ColumnTransformer
 from sklearn.neural_network import MLPClassifier
@@ -84,6 +85,11 @@ def wide(context):
         ("numbers", StandardScaler(), context.numbers),
     ])
     return make_pipeline(columns, MLPClassifier((1000, 1000), max_iter=1, batch_size=500, random_state=0))
+
+
+def lucky(context):
+    numbers = ColumnTransformer([("numbers", StandardScaler(), context.numbers)])
+    return make_pipeline(numbers, MLPClassifier((4,), max_iter=2, random_state=context.seed))
 """
 NOISY = "1. Never Married"
 SCHEMA = "request: {age: {type: int}, education: {type: text}, jobclass: {type: text}, region: {type: text}}\nlabel:"
@@ -135,13 +141,14 @@ class Office:
             self.open = False
             self.founder.close()
 
-    def load(self, gates: str = "", request: str = "label:", candidates: str = "") -> None:
+    def load(self, gates: str = "", request: str = "label:", candidates: str = "", seed: int = 7) -> None:
         """With more gates; with ``candidates`` another model of the same table, from these alone."""
         text = PROJECT
         if candidates:
             before, after = text.index("    plain:"), text.index("evaluation:")
             text = text[:before].replace("project: wages", "project: quick_wages") + candidates + text[after:]
         text = text + "".join(f"    - {{{gate}}}\n" for gate in gates.split("\n") if gate)
+        text = text.replace("  candidates:", f"  seed: {seed}\n  candidates:", 1)
         (self.project / "plimsoll.yaml").write_text(text.replace("label:", request, 1))
         self.founder.change("project.load", {"path": str(self.project)})
 
@@ -238,6 +245,22 @@ def test_a_slow_model_is_stopped_by_that_gate_alone_and_a_quick_one_passes(offic
         assert "slow" in stopped(view)
     _no_way_past(office, "quick_wages", 1)
     office.ana.change("release.propose", {"model": "quick_wages/2"})
+
+
+def test_what_is_luck_of_the_seed_is_measured_and_gated(office: Office) -> None:
+    """A tiny network that hardly learned: the same candidate, settings and rows, and another seed."""
+    office.load(candidates=LUCKY)
+    office.walk(request={"last": "train:lucky"})
+    office.load('id: seeds, fact: seeds.range, op: "<=", value: 0.001', candidates=LUCKY, seed=8)
+    view = office.walk()
+    assert "seeds" in stopped(view)
+    steps = {step["name"]: step["cached"] for step in view["steps"]}
+    assert steps["features"], "another seed makes no other training set"
+    facts = office.facts("lucky")
+    assert float(facts["seeds.count"]) == 2
+    runs = office.ana.ask("runs").filter(pl.col("name") == "lucky")
+    values = [office.ana.ask("run", id=run)["metrics"]["test.roc_auc"] for run in runs["run"]]
+    assert float(facts["seeds.range"]) == pytest.approx(abs(values[0] - values[1]), rel=1e-4)
 
 
 def _no_way_past(office: Office, model: str, version: int) -> None:

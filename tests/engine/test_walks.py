@@ -102,6 +102,17 @@ def test_a_changed_setting_recomputes_what_depends_on_it(client: Client, project
     assert made_anew(view) == {"evaluate:logistic", "payload"}
 
 
+def test_another_version_of_the_policy_or_other_words_train_nothing_again(client: Client, project: Path) -> None:
+    edit(project, "version: 1\n", "version: 2\n")
+    view = walk(client, project)
+    assert view["state"] == "done", view["error"]
+    assert made_anew(view) == set()
+    edit(project, "title: Late orders", "title: Orders that come late")
+    assert made_anew(walk(client, project)) == {"evaluate:logistic", "payload"}  # they show the title
+    edit(project, "version: 2\n", "version: 1\n")
+    edit(project, "title: Orders that come late", "title: Late orders")
+
+
 def test_a_table_that_nothing_reads_makes_nothing_stale(client: Client, project: Path) -> None:
     (project / "notes.csv").write_text("note\none\n")
     edit(project, "sources:\n", "sources:\n  notes: {path: notes.csv}\n")
