@@ -161,14 +161,15 @@ def project_params(project: Project) -> dict[str, Any]:
 
     Else a policy's next version would train every model again, and another seed would not be on the same rows.
     """
-    usual = type(project.training).model_fields["seed"].default
+    seed = type(project.training).model_fields["seed"].default
+    training = {"candidates": {}, "search": {}, "seed": seed, "rates": None}
     lean = project.model_copy(
         update={
             "suites": {},
             "retention": {},
             "labelling": None,
             "request": {},
-            "training": project.training.model_copy(update={"candidates": {}, "search": {}, "seed": usual}),
+            "training": project.training.model_copy(update=training),
             "policy": Policy(name="any", version=1, gates=[]),
             "title": "",
             "description": "",

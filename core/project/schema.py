@@ -18,6 +18,7 @@ from core.kernel.digests import digest_json
 from core.kernel.records import Record
 from core.project.about import About
 from core.project.privacy import Minimise, RowRetention, Rule, full_rule
+from core.project.rates import Rates
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Duration = Annotated[str, StringConstraints(pattern=r"^\d+(s|m|h|d)$")]
@@ -340,6 +341,7 @@ class Training(Record):
         default="",
         description="SQL over the event row: how much a train row counts; all count alike if absent",
     )
+    rates: Rates | None = Field(default=None, description="A rate card: makes train.cost of every run")
     candidates: dict[Name, Candidate]
     search: dict[Name, Search] = Field(default_factory=dict, description="Searches for `plimsoll tune`, by name")
 

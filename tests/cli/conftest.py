@@ -52,6 +52,7 @@ split:
   validate: [2011-02-01, 2011-02-15]
   test: [2011-02-15, 2011-03-01]
 training:
+  rates: {cpu_hour: 0.05}
   candidates:
     plain: {trainer: logistic, settings: {max_iter: 40}}
     strict: {trainer: logistic, settings: {c: 0.001, max_iter: 40}}

@@ -54,7 +54,9 @@ def test_a_run_recorded_all_that_its_outcome_depends_on(own: Own) -> None:
     environment = shown["environment"]
     assert environment["packages"]["scikit-learn"]
     assert environment["python"] == platform.python_version()
-    assert shown["resources"]["cpu_seconds"] > 0
+    spent = shown["resources"]["cpu_seconds"]
+    assert spent > 0
+    assert shown["metrics"]["train.cost"] == pytest.approx(spent / 3600 * 0.05)
     assert shown["resources"]["determinism"]["seed"] == 7
     assert {"model", "predictions"} <= set(shown["artefacts"])
 

@@ -9,11 +9,12 @@ from core.engine.context import Context, Done
 from core.engine.curves import FILE, read_curves
 from core.engine.feature_history import versions_of
 from core.engine.operations.data import keep_report
+from core.engine.projects import read_version
 from core.engine.registry import JobOutcome, job_kind
 from core.engine.steps import NOTED
 from core.project.schema import Project
 from core.store.metrics import append_points, new_batch
-from core.store.tables import MetricBatch, Run, Snapshot
+from core.store.tables import MetricBatch, ProjectVersion, Run, Snapshot
 
 FEATURE_ROOMS = ("features", "contract", "measures", "project")
 ARTEFACTS = (
@@ -100,7 +101,7 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
         settings=outcome.params["candidate"]["settings"],
         inputs={**outcome.params["lineage"], **outcome.params[NOTED], **_code(outcome.params)},
         environment=environment,
-        metrics=outcome.value["metrics"],
+        metrics={**outcome.value["metrics"], **_cost(context, outcome)},
         resources={
             **outcome.resources,
             "determinism": result["determinism"],
@@ -118,6 +119,17 @@ def keep_run(context: Context, outcome: JobOutcome) -> Done:
         summary=f"{row.name}: " + ", ".join(f"{name} {value:.4f}" for name, value in headline(row.metrics)),
         result={"run": row.id, **artefacts, "metrics": row.metrics},
     )
+
+
+def _cost(context: Context, outcome: JobOutcome) -> dict[str, float]:
+    """What the run cost by the project's rate card, if it has one: cores by their time, a GPU by the clock."""
+    version = context.session.get_one(ProjectVersion, outcome.params[NOTED]["project_version"])
+    rates = read_version(version, {}).training.rates
+    if rates is None:
+        return {}
+    on_gpu = str(outcome.value["result"]["determinism"]["device"]).startswith("cuda")
+    cores = outcome.resources.get("cpu_seconds", 0.0) / 3600 * rates.cpu_hour
+    return {"train.cost": cores + (outcome.seconds / 3600 * rates.gpu_hour if on_gpu else 0.0)}
 
 
 def _code(params: dict[str, Any]) -> dict[str, str]:
