@@ -12,14 +12,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 
 from core.cli.commands.tuning import show
 
 from .conftest import PASSPHRASE, PROJECT, Own, call, hours
 
+LONG = "    long: {trainer: boosting, settings: {iterations: 100000, min_leaf: 20, report_every: 10}}\n"
 SEARCH = """
   search:
     weight:
@@ -99,7 +103,45 @@ def test_the_jobs_of_a_search_are_listed_shown_and_logged(own: Own) -> None:
     assert call("jobs", "pause", trials[0]["job"]).code == 3
 
 
+def test_a_training_is_paused_killed_and_cancelled(own: Own) -> None:
+    """A long one, on real rows: it stands still, goes on from its checkpoint in another process, and hears."""
+    own.file.write_text(PROJECT.replace("    plain:", LONG + "    plain:", 1))
+    held = own.held
+    assert held is not None
+    held.change("project.load", {"path": str(own.root / "project")})
+    held.change("pipeline.run", {"last": "train:long"})
+
+    def view() -> dict[str, Any]:
+        return next((one for one in held.jobs() if one["title"] == "Train long"), {"metrics": {}})
+
+    def reached() -> int:
+        return max((points[-1][0] for points in view()["metrics"].values() if points), default=0)
+
+    until(lambda: reached() > 0)
+    job = view()["job"]
+    assert call("jobs", "pause", job).code == 0
+    assert view()["paused"]
+    assert call("jobs", "resume", job).code == 0
+    stood = reached()
+    until(lambda: reached() > stood)
+    for worker in psutil.Process().children():
+        if "core.engine.worker" in worker.cmdline():
+            worker.send_signal(signal.SIGKILL)
+    until(lambda: any("trying again" in line for line in view()["log"]))
+    until(lambda: "Going on after" in call("jobs", "log", job).out)
+    assert call("jobs", "cancel", job).code == 0
+    until(lambda: view()["state"] == "cancelled")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_nothing_to_search_is_said_with_what_there_is(own: Own) -> None:
+    with_search(own)
     wrong = call("tune", "forest", "--budget", "2")
     assert wrong.code == 2
     assert "Searches: weight" in wrong.err
