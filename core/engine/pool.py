@@ -8,13 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
+from core.engine.watch import Watch
 from core.kernel.errors import Cancelled, PlimsollError, SystemFault, error_from_dict
 
 CANCEL_PATIENCE_S = 10.0
@@ -63,7 +61,7 @@ class Worker:
         secrets: Mapping[str, str] | None = None,
         gpu: int = -1,
     ) -> dict[str, Any]:
-        """Do one job; returns CPU seconds and peak memory. ``gpu`` is the GPU that is the job's own, if any.
+        """Do one job; returns what it took of the machine. ``gpu`` is the GPU that is the job's own, if any.
 
         ``cancelled`` is asked once more when a cancel can reach the worker, so that none falls between.
         ``secrets`` go to the worker through its pipe and are written nowhere.
@@ -74,7 +72,7 @@ class Worker:
             SystemFault: when it took longer than ``timeout_s``; the time that it was paused does not count.
             PlimsollError: what the work itself raised.
         """
-        watch = _Watch(self, timeout_s)
+        watch = Watch(self, timeout_s)
         with self._lock:
             self._folder = folder
             self._cancelled.clear()
@@ -186,49 +184,3 @@ class Worker:
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
             raise WorkerEnded("The worker process is gone") from error
-
-
-class _Watch:
-    """Looks at a running job each half second: time limit, CPU, memory."""
-
-    def __init__(self, worker: Worker, timeout_s: float) -> None:
-        self._worker, self._deadline = worker, time.monotonic() + timeout_s
-        self._stop = threading.Event()
-        self._process = psutil.Process(worker.pid)
-        self._cpu = self._cpu_seconds()
-        self._peak = 0
-        self.timed_out = False
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-
-    def resources(self) -> dict[str, Any]:
-        """CPU seconds that the job took, and the most memory it was seen to hold (bytes)."""
-        return {"cpu_seconds": round(self._cpu_seconds() - self._cpu, 3), "peak_memory": self._peak}
-
-    def stop(self) -> None:
-        """Look no longer."""
-        self._stop.set()
-        self._thread.join(timeout=2)
-
-    def _look(self) -> None:
-        last = time.monotonic()
-        while not self._stop.wait(0.5):
-            now = time.monotonic()
-            if self._worker.paused.is_set():
-                self._deadline += now - last
-            last = now
-            try:
-                self._peak = max(self._peak, self._process.memory_info().rss)
-            except psutil.Error:
-                return
-            if now > self._deadline:
-                self.timed_out = True
-                self._worker.kill()
-                return
-
-    def _cpu_seconds(self) -> float:
-        try:
-            times = self._process.cpu_times()
-        except psutil.Error:
-            return 0.0
-        return float(times.user + times.system)
