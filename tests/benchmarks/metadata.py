@@ -45,10 +45,7 @@ def log_points(engine: Engine, run: str, batches: list[pl.DataFrame]) -> None:
     for points in batches:
 
         def keep(context: Context, points: pl.DataFrame = points) -> Done:
-            values = new_batch(run, points)
-            batch = context.add(
-                MetricBatch, "mb", id=str(values["id"]), run=run, points=points.height, digest=str(values["digest"])
-            )
+            batch = context.write(MetricBatch, "mb", **new_batch(run, points))
             append_points(context.session, batch, points)
             return Done(subject=run, summary=f"{points.height} points")
 

@@ -57,8 +57,8 @@ def tell(outcomes: dict[str, list[str]]) -> None:
     for name, (outcome, reason) in outcomes.items():
         by[f"{outcome}: {reason}" if reason else outcome].append(name)
     for outcome in sorted(by, key=lambda one: (not one.startswith("passed"), not one.startswith("failed"), one)):
-        names = ", ".join(f"`{name}`" for name in by[outcome])
-        sys.stdout.write(f"\n{len(by[outcome])} {WORDS.get(outcome, outcome)}: {names}\n")
+        names = ", ".join(f"`{name}`".replace("[sqlalchemy]", "") for name in by[outcome] if "[file" not in name)
+        sys.stdout.write(f"\n{len(by[outcome])} {WORDS.get(outcome, outcome)}: {names or 'the same ones once more'}\n")
 
 
 def main() -> int:
