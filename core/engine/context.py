@@ -15,7 +15,7 @@ from core.identity.vault import unseal
 from core.kernel.errors import Refused
 from core.kernel.ids import new_id
 from core.kernel.records import Record
-from core.store.database import insert
+from core.store.database import insert, insert_later
 from core.store.ledger import head, moment
 from core.store.tables import Edge, Fact, Transition
 from core.workspace.workspace import Workspace
@@ -62,20 +62,20 @@ class Context:
 
     def transition(self, kind: str, subject: str, state: str, *, reason: str = "", aspect: str = "state") -> None:
         """Record a new state."""
-        self.add(
-            Transition,
-            "tr",
-            kind=kind,
-            subject=subject,
-            aspect=aspect,
-            state=state,
-            reason=reason,
-            order=self._seq * 100_000 + len(self.rows),
+        order = self._seq * 100_000 + len(self.rows)
+        self._later(
+            Transition, "tr", kind=kind, subject=subject, aspect=aspect, state=state, reason=reason, order=order
         )
 
     def edge(self, source: str, result: str, role: str) -> None:
         """Record that ``source`` was used to make ``result``."""
-        self.add(Edge, "ed", source=source, result=result, role=role)
+        self._later(Edge, "ed", source=source, result=result, role=role)
+
+    def _later(self, table: type[Fact], prefix: str, **values: Any) -> None:
+        """Add a fact of a kind that comes in numbers: those of a kind go in by one statement."""
+        fact = table(id=new_id(prefix), created_at=self.now, created_by=self.actor.user, **values)
+        insert_later(self.session, fact)
+        self.rows.append(fact)
 
     def ledger_seq(self) -> int:
         """The number that this operation's ledger entry will have: it only ever grows."""

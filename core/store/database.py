@@ -20,12 +20,15 @@ import duckdb
 import polars as pl
 from duckdb_sqlalchemy import ConnectionWrapper
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session, SQLModel
 
 from core.kernel.errors import PlimsollError, Refused, SystemFault
 
 CATALOG = "ws"
+WAITING = "rows that wait"
+TOGETHER = 200  # rows of one statement
 logger = logging.getLogger(__name__)
 
 
@@ -57,6 +60,7 @@ class Database:
             session.info.update(self._carried)
             self._carried = {}
             yield session
+            _insert_waiting(session)
             session.commit()
             self._carried = dict(session.info)
 
@@ -87,6 +91,11 @@ class Database:
 
 def raw(session: Session) -> duckdb.DuckDBPyConnection:
     """The DuckDB connection under a session, inside its transaction: for bulk inserts from frames."""
+    _insert_waiting(session)
+    return _connection(session)
+
+
+def _connection(session: Session) -> duckdb.DuckDBPyConnection:
     wrapper: Any = session.connection().connection.driver_connection
     return wrapper._ConnectionWrapper__c  # type: ignore[no-any-return]
 
@@ -96,9 +105,37 @@ def insert(session: Session, row: SQLModel) -> None:
 
     For rows that the session is not asked for as objects later on.
     """
-    statement, columns = _insert_of(type(row))
-    values = [getattr(row, name) for name in columns]
-    raw(session).execute(statement, [json.dumps(one) if isinstance(one, dict) else one for one in values])
+    _insert_all(raw(session), [row])
+
+
+def insert_later(session: Session, row: SQLModel) -> None:
+    """As :func:`insert`, together with other rows of its table: before the session's next statement or its end."""
+    session.info.setdefault(WAITING, []).append(row)
+
+
+def _insert_waiting(session: Session) -> None:
+    waiting: dict[type[SQLModel], list[SQLModel]] = {}
+    for row in session.info.pop(WAITING, ()):
+        waiting.setdefault(type(row), []).append(row)
+    for rows in waiting.values():
+        for start in range(0, len(rows), TOGETHER):
+            _insert_all(_connection(session), rows[start : start + TOGETHER])
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _before_a_statement(state: ORMExecuteState) -> None:
+    """What waits is there for whoever asks."""
+    _insert_waiting(state.session)  # type: ignore[arg-type]
+
+
+def _insert_all(connection: duckdb.DuckDBPyConnection, rows: list[SQLModel]) -> None:
+    """Insert rows of one table by one statement."""
+    statement, columns = _insert_of(type(rows[0]))
+    values = [getattr(row, name) for row in rows for name in columns]
+    places = ", ".join([f"({', '.join('?' * len(columns))})"] * len(rows))
+    connection.execute(
+        f"{statement} VALUES {places}", [json.dumps(one) if isinstance(one, dict) else one for one in values]
+    )
 
 
 def append_frame(
@@ -129,7 +166,7 @@ class _Stream:
 def _insert_of(table: type[SQLModel]) -> tuple[str, list[str]]:
     columns = [str(column.name) for column in table.__table__.columns]  # type: ignore[attr-defined]
     names = ", ".join(f'"{name}"' for name in columns)
-    return f'INSERT INTO "{table.__tablename__}" ({names}) VALUES ({", ".join("?" * len(columns))})', columns
+    return f'INSERT INTO "{table.__tablename__}" ({names})', columns
 
 
 def _attach(path: Path, key: bytes | None) -> duckdb.DuckDBPyConnection:
