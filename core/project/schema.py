@@ -283,7 +283,7 @@ class Candidate(Record):
 
     trainer: str = Field(
         pattern=r"^[a-z][a-z0-9_-]{0,40}$",
-        description="linear (or logistic), boosting, mlp, sklearn, script, lightgbm, or a plug-in's name",
+        description="linear (or logistic), boosting, mlp, sklearn, script, lightgbm, xgboost, or a plug-in's name",
     )
     settings: dict[str, Any] = Field(default_factory=dict)
     function: str = Field(

@@ -11,7 +11,7 @@ from core.project.explain import nearest
 from core.project.schema import primaries_of
 
 GROUP = "plimsoll.trainers"
-BUILT_IN = ("linear", "logistic", "boosting", "mlp", "sklearn", "script", "lightgbm")
+BUILT_IN = ("linear", "logistic", "boosting", "mlp", "sklearn", "script", "lightgbm", "xgboost")
 WITH_CODE = ("sklearn", "script")  # trained by a function of the project's own
 
 

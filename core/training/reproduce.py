@@ -14,7 +14,19 @@ from core.kernel.records import Record
 from core.training.records import RunEnvironment
 
 TOLERANCE = 1e-6  # of a probability or of a prediction in its own unit, relative above one
-DECISIVE = ("numpy", "scipy", "scikit-learn", "torch", "lightgbm", "onnx", "onnxruntime", "skl2onnx", "polars")
+DECISIVE = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "lightgbm",
+    "xgboost",
+    "xgboost-cpu",
+    "onnx",
+    "onnxruntime",
+    "skl2onnx",
+    "polars",
+)
 
 Verdict = Literal["identical", "within tolerance", "different"]
 

@@ -131,6 +131,12 @@ DEFAULT_SPACES: dict[str, dict[str, Dimension]] = {
         "leaves": Dimension(low=7, high=127, whole=True, log=True),
         "min_leaf": Dimension(low=5, high=200, whole=True, log=True),
     },
+    "xgboost": {
+        "learning_rate": Dimension(low=0.02, high=0.4, log=True),
+        "iterations": Dimension(low=40, high=400, whole=True, log=True),
+        "leaves": Dimension(low=7, high=127, whole=True, log=True),
+        "min_child_weight": Dimension(low=1, high=50, log=True),
+    },
     "mlp": {
         "learning_rate": Dimension(low=2e-4, high=1e-2, log=True),
         "dropout": Dimension(low=0.0, high=0.4),

@@ -78,7 +78,7 @@ def test_no_file_says_how_to_make_one(tmp_path: Path) -> None:
             "{trainer: boosting}",
             "{trainer: bosting}",
             "training.candidates.trees.trainer is 'bosting'",
-            "one of linear, logistic, boosting, mlp, sklearn, script, lightgbm",
+            "one of linear, logistic, boosting, mlp, sklearn, script, lightgbm, xgboost",
             "Did you mean 'boosting'?",
         ),
         ("key: [id]", "key: id", "events.key is 'id'", "a list", ""),

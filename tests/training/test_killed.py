@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from tests.training.task_sets import training_set
 NETWORK = {"width": 8, "heads": 2, "blocks": 1, "epochs": 3, "batch": 256, "device": "cpu", "schedule": "cosine"}
 FAMILIES: dict[str, tuple[str, dict[str, Any], int]] = {
     "boosting": ("boosting", {"iterations": 45, "report_every": 15, "min_leaf": 10}, 15),
+    "xgboost": ("xgboost", {"iterations": 16, "report_every": 4, "row_share": 0.7, "patience": 12, "leaves": 7}, 4),
     "network": ("mlp", {**NETWORK, "architecture": "transformer"}, 1),
 }
+if find_spec("xgboost") is None:  # an optional package
+    del FAMILIES["xgboost"]
 CHILD = """
 import json, os, signal, sys
 from pathlib import Path

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import onnx
 import polars as pl
 import pytest
 
 import core.project.trainers
 from core.contract.schema import Contract
 from core.contract.tasks import Task
+from core.evaluation.explain_graph import leaves_of
 from core.kernel.digests import digest_bytes
 from core.kernel.errors import InputError, SystemFault
 from core.kernel.progress import Silent
@@ -21,6 +24,7 @@ from core.training.train import train
 from tests.training.task_sets import training_set
 from tests.training.test_tasks import FLOORS, TASKS
 
+BOOSTERS: dict[str, dict[str, Any]] = {"lightgbm": {}, "xgboost": {"row_share": 0.8, "feature_share": 0.7}}
 CODE = """
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -181,17 +185,61 @@ def test_code_that_changed_since_it_was_queued_is_not_run(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_lightgbm_goes_into_our_own_graph(task: Task, sets: dict[Task, tuple[Path, Contract]], tmp_path: Path) -> None:
-    pytest.importorskip("lightgbm", reason="the optional package lightgbm is not installed")
+@pytest.mark.parametrize("package", list(BOOSTERS))
+def test_a_booster_goes_into_our_own_graph(
+    package: str, task: Task, sets: dict[Task, tuple[Path, Contract]], tmp_path: Path
+) -> None:
+    pytest.importorskip(package, reason=f"the optional package {package} is not installed")
     path, contract = sets[task]
     holes = pl.when(pl.int_range(pl.len()) % 3 == 0).then(None).otherwise(pl.col("temp")).alias("temp")
     late = pl.when((pl.col("split") != "train") & (pl.col("hr") > 12)).then(None).otherwise(pl.col("hr")).alias("hr")
-    pl.read_parquet(path).with_columns(holes, late).write_parquet(tmp_path / "holes.parquet")
-    candidate = Candidate(trainer="lightgbm", settings={"iterations": 30})
-    result = train(candidate, "light", tmp_path / "holes.parquet", contract, 7, tmp_path / "run", Silent())
+    weight = (1 + pl.col("workingday")).cast(pl.Float64).alias("weight")
+    below = (pl.col("hr") - 12).alias("hr")  # split points below, at and above zero
+    rows = pl.read_parquet(path).with_columns(holes, late, weight).with_columns(below)
+    rows.write_parquet(tmp_path / "holes.parquet")
+    candidate = Candidate(trainer=package, settings={"iterations": 30} | BOOSTERS[package])
+    result = train(candidate, "it", tmp_path / "holes.parquet", contract, 7, tmp_path / "run", Silent())
+    figure, floor = FLOORS[task]
+    assert result.quality[1].figures[figure] > floor, result.quality
+    assert result.parity.rows == 450
     assert result.parity.max_difference <= 1e-5, "missing values in training, and only later, included"
-    again = train(candidate, "light", tmp_path / "holes.parquet", contract, 7, tmp_path / "again", Silent())
+    again = train(candidate, "it", tmp_path / "holes.parquet", contract, 7, tmp_path / "again", Silent())
     assert result.model_digest == again.model_digest
+    assert leaves_of(onnx.load(tmp_path / "run" / "model.onnx")), "explained exactly, as trees are"
+    if task == "binary":
+        rows.drop("weight").write_parquet(tmp_path / "alike.parquet")
+        alike = train(candidate, "it", tmp_path / "alike.parquet", contract, 7, tmp_path / "alike", Silent())
+        assert alike.model_digest != result.model_digest, "weights count"
+
+
+def test_xgboost_stops_where_the_figure_was_best(sets: dict[Task, tuple[Path, Contract]], tmp_path: Path) -> None:
+    pytest.importorskip("xgboost", reason="the optional package xgboost is not installed")
+    fast = {"iterations": 200, "learning_rate": 0.6, "report_every": 4, "patience": 12}
+    stopped = train(Candidate(trainer="xgboost", settings=fast), "it", *sets["regression"], 7, tmp_path / "a", Silent())
+    assert 4 <= stopped.rounds < 60
+    told = fast | {"iterations": stopped.rounds, "patience": 0}
+    whole = train(Candidate(trainer="xgboost", settings=told), "it", *sets["regression"], 7, tmp_path / "b", Silent())
+    assert whole.model_digest == stopped.model_digest, "the trees after the best iteration are not kept"
+
+
+def test_xgboost_says_what_it_cannot_do(
+    sets: dict[Task, tuple[Path, Contract]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="the optional package xgboost is not installed")
+    path, contract = sets["binary"]
+
+    def refused(rows: Path, **settings: Any) -> str:
+        with pytest.raises(InputError) as caught:
+            train(Candidate(trainer="xgboost", settings=settings), "it", rows, contract, 7, tmp_path, Silent())
+        return str(caught.value)
+
+    if not xgboost.build_info()["USE_CUDA"]:
+        assert "built without CUDA" in refused(path, device="cuda")
+    endless = pl.when(pl.int_range(pl.len()) == 9).then(float("inf")).otherwise(pl.col("windspeed")).alias("windspeed")
+    pl.read_parquet(path).with_columns(endless).write_parquet(tmp_path / "endless.parquet")
+    assert "features: windspeed: XGBoost takes no infinite numbers" in refused(tmp_path / "endless.parquet")
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    assert "Install plimsoll-console[boosters]" in refused(path)
 
 
 def test_another_package_brings_a_trainer(

@@ -18,6 +18,7 @@ MODULES = {
     "sklearn": "pipelines",
     "script": "scripts",
     "lightgbm": "light",
+    "xgboost": "extreme",
 }
 
 

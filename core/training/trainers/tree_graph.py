@@ -44,6 +44,15 @@ def rounded_down(split: Array) -> npt.NDArray[np.float32]:
     return single
 
 
+def just_below(split: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The greatest float32 below each split point, for a library that sends left what is *below* it.
+
+    Below zero that is the first normal number: runtimes that take the tiniest ones for zero would move zero itself.
+    """
+    below = np.nextafter(split, np.float32(-np.inf))
+    return np.where(split == 0, -np.finfo(np.float32).tiny, below).astype(np.float32)
+
+
 def tree_graph(trees: list[Tree], base: list[float], data: TrainingData) -> onnx.ModelProto:
     """Sum of all trees and the base of each output, then what the task makes of it."""
     writer = GraphWriter()
