@@ -193,6 +193,10 @@ class ChartView(QWidget):
             marks = {"symbol": "o", "symbolSize": 6, "symbolBrush": fill, "symbolPen": None} if one.marks else {}
             item.plot(x, y, pen=pen, connect="finite", clipToView=False, **marks)
 
+    def zoom_with(self, other: ChartView) -> None:
+        """Show the same stretch of the horizontal axis as another chart: who zooms or moves one, moves both."""
+        self._plot.setXLink(other._plot)
+
     def save_png(self, path: Path) -> None:
         """The picture as it is on the screen, doubled."""
         image = self._plot.grab().toImage()

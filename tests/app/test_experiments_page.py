@@ -101,6 +101,18 @@ def test_curves_on_logarithmic_axes(page: View, client: FakeClient) -> None:
     assert page.curves.chart._chart.y_title.startswith("log₁₀")
 
 
+def test_two_curves_are_zoomed_together(page: View, client: FakeClient) -> None:
+    page.curves.slider.sliderReleased.emit()
+    settle(page.bridge, "curves")
+    curves = page.curves
+    assert curves.second.currentText() not in ("", "nothing", curves.curve.currentText())
+    curves.chart._plot.getPlotItem().setXRange(1, 2, padding=0)
+    settle(page.bridge, "curves")
+    assert curves.beside._plot.getPlotItem().viewRange()[0] == pytest.approx([1, 2], abs=0.5)
+    curves.second.setCurrentText("nothing")
+    assert not curves.beside.isVisibleTo(curves)
+
+
 def test_a_hundred_thousand_runs(qtbot: QtBot) -> None:
     """Scatter shows them all, parallel coordinates some hundreds of lines in three colours; texts stay out."""
     count, dice = 100_000, np.random.default_rng(1)

@@ -1,17 +1,19 @@
-"""Curves of several runs: one metric at a time, smoothed, on straight or logarithmic axes."""
+"""Curves of several runs: one metric, or two side by side over the same steps, smoothed, on straight or log axes."""
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from app.plots.chart import ChartView
 from app.plots.decimate import Floats
 from app.plots.series import Chart, Series, line
 from app.widgets.layout import row
 from app.widgets.text import Label
+
+ALONE = "nothing"
 
 
 class Curves(QWidget):
@@ -26,7 +28,11 @@ class Curves(QWidget):
         self.curve = QComboBox()
         self.curve.setAccessibleName("Curve")
         self.curve.setMinimumWidth(180)
-        self.curve.currentTextChanged.connect(self._draw)
+        self.second = QComboBox()
+        self.second.setAccessibleName("Second curve")
+        self.second.setMinimumWidth(140)
+        for box in (self.curve, self.second):
+            box.currentTextChanged.connect(self._redraw)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName("Smoothing")
         self.slider.setRange(0, 99)
@@ -35,12 +41,18 @@ class Curves(QWidget):
         self.log_x, self.log_y = QCheckBox("log steps"), QCheckBox("log values")
         for box in (self.log_x, self.log_y):
             box.toggled.connect(self._redraw)
-        self.chart = ChartView(260)
+        self.chart, self.beside = ChartView(260), ChartView(260)
+        self.beside.zoom_with(self.chart)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 12, 0, 0)
-        smoothing = Label("Smoothing", "muted")
-        outer.addLayout(row(Label("Curve", "muted"), self.curve, smoothing, self.slider, self.log_x, self.log_y, None))
-        outer.addWidget(self.chart, 1)
+        beside, smoothing = Label("beside", "muted"), Label("Smoothing", "muted")
+        chosen = (Label("Curve", "muted"), self.curve, beside, self.second)
+        outer.addLayout(row(*chosen, smoothing, self.slider, self.log_x, self.log_y, None))
+        charts = QHBoxLayout()
+        charts.setSpacing(24)
+        for chart in (self.chart, self.beside):
+            charts.addWidget(chart, 1)
+        outer.addLayout(charts, 1)
 
     @property
     def smoothing(self) -> float:
@@ -58,20 +70,19 @@ class Curves(QWidget):
             return
         self._curves[run] = frame
         names = sorted({str(name) for one in self._curves.values() for name in one["name"].unique().to_list()})
-        kept = self.curve.currentText()
-        self.curve.blockSignals(True)
-        self.curve.clear()
-        self.curve.addItems(names)
-        liked = kept if kept in names else next((name for name in names if "auc" in name), "")
-        if liked:
-            self.curve.setCurrentText(liked)
-        self.curve.blockSignals(False)
+        liked = next((name for name in names if "auc" in name), names[0] if names else "")
+        first = _offer(self.curve, names, liked)
+        _offer(self.second, [ALONE, *names], next((name for name in names if name != first), ALONE))
         self._redraw()
 
     def _redraw(self) -> None:
-        self._draw(self.curve.currentText())
+        self._draw(self.chart, self.curve.currentText())
+        second = self.second.currentText()
+        self.beside.setVisible(second not in ("", ALONE))
+        if self.beside.isVisibleTo(self):
+            self._draw(self.beside, second)
 
-    def _draw(self, metric: str) -> None:
+    def _draw(self, chart: ChartView, metric: str) -> None:
         shown: list[Series] = []
         for place, (run, frame) in enumerate(self._curves.items()):
             part = frame.filter(pl.col("name") == metric).sort("step")
@@ -82,7 +93,18 @@ class Curves(QWidget):
         title = metric.replace("_", " ")
         x_title = "log₁₀ (step + 1)" if self.log_x.isChecked() else "step"
         y_title = f"log₁₀ {title}" if self.log_y.isChecked() else title
-        self.chart.show_chart(Chart(title, x_title, y_title, shown, nothing="This run logged no curve"))
+        chart.show_chart(Chart(title, x_title, y_title, shown, nothing="This run logged no curve"))
+
+
+def _offer(box: QComboBox, names: list[str], liked: str) -> str:
+    """Let the user choose among these; what was chosen stays, else it is ``liked``. Returns what is chosen now."""
+    kept = box.currentText()
+    box.blockSignals(True)
+    box.clear()
+    box.addItems(names)
+    box.setCurrentText(kept if kept in names else liked)
+    box.blockSignals(False)
+    return box.currentText()
 
 
 def _axis(values: Floats, logarithmic: bool) -> Floats:
