@@ -16,7 +16,8 @@ from core.engine.steps import NOTED, Planner, Step, code_digest
 from core.kernel.clock import utc_text
 from core.kernel.digests import digest_json
 from core.kernel.errors import AnswerIsNo, NotFound, Problem, SystemFault
-from core.project.schema import Candidate, Drift, Evaluation, Policy, Project, Source
+from core.project.candidates import Candidate
+from core.project.schema import Drift, Evaluation, Policy, Project, Source
 from core.project.uses import names_in
 from core.store.tables import Run
 

@@ -20,7 +20,8 @@ from core.engine.steps import NOTED, Planner, Step, StepView
 from core.kernel.digests import canonical_json, digest_json
 from core.kernel.errors import Cancelled, InputError, NotFound, PlimsollError
 from core.measures.direction import lower_is_better
-from core.project.schema import Candidate, Project, Search
+from core.project.candidates import Candidate
+from core.project.schema import Project, Search
 from core.store.tables import Decision, Report
 from core.training.search import SettingsSearch, Trial, TrialState, best_of, space_of
 

@@ -174,7 +174,7 @@ def _worst(report: EvaluationReport) -> list[tuple[str, int, str]]:
 def _recalibration(report: EvaluationReport) -> list[Block]:
     if not report.recalibration:
         return []
-    note = "Fitted on validation, judged here. Nothing is swapped silently: a recalibrated model is another candidate."
+    note = "Fitted on validation, judged here. `calibrate` makes another candidate; nothing is swapped silently."
     rows = [
         Row([r.method, four(r.ece), four(r.ece_debiased), four(r.mce), four(r.brier), four(r.log_loss)])
         for r in report.recalibration

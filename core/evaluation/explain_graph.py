@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Matrix = npt.NDArray[np.float32]
 SQUASHING = ("Sigmoid", "Softmax")
+LINE = ("calibration_slope", "calibration_intercept")
 TREES = "TreeEnsembleRegressor"
 BATCH = 65_536
 
@@ -60,7 +62,15 @@ def leaves_of(model: onnx.ModelProto) -> tuple[list[Leaf], Floats] | None:
         return None
     outputs = int(attributes.get("n_targets", 1))
     base = np.zeros(outputs) if not attributes.get("base_values") else np.array(attributes["base_values"])
-    return _leaves(attributes), np.asarray(base, dtype=np.float64)
+    slope, intercept = _line(model)
+    leaves = [replace(leaf, value=leaf.value * slope) for leaf in _leaves(attributes)]
+    return leaves, np.asarray(base, dtype=np.float64) * slope + intercept
+
+
+def _line(model: onnx.ModelProto) -> tuple[float, float]:
+    """The line through which a calibrated model's log-odds go (``core.training.calibrating``); 1 and 0 without one."""
+    found = {item.name: numpy_helper.to_array(item).item() for item in model.graph.initializer if item.name in LINE}
+    return found.get(LINE[0], 1.0), found.get(LINE[1], 0.0)
 
 
 def _value(attribute: onnx.AttributeProto) -> Any:

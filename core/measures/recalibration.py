@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.kernel.errors import InputError
-from core.measures.calibration import calibration
+from core.measures.calibration import calibration, equal_frequency
 from core.measures.classification import Floats, arrays, both_classes, brier, log_loss
 from core.measures.records import Recalibration
 
@@ -32,7 +32,13 @@ def isotonic(label: Any, score: Any) -> Map:
 
 
 def platt(label: Any, score: Any) -> Map:
-    """Logistic map ``sigmoid(a logit(score) + b)`` of largest likelihood (Platt 1999; Kull 2017 without its third).
+    """Logistic map ``sigmoid(a logit(score) + b)``: see :func:`platt_line`."""
+    a, b = platt_line(label, score)
+    return lambda scores: _sigmoid(a * _logit(scores) + b)
+
+
+def platt_line(label: Any, score: Any) -> tuple[float, float]:
+    """Its a and b, of largest likelihood (Platt 1999; Kull 2017 without its third).
 
     Raises:
         InputError: when only one class occurs.
@@ -41,8 +47,32 @@ def platt(label: Any, score: Any) -> Map:
     if not both_classes(y):
         raise InputError("A calibration map needs both classes")
     design = np.column_stack([_logit(s), np.ones(s.size)])
-    a = _newton(design, y.astype(np.float64), np.array([1.0, 0.0]))
-    return lambda scores: _sigmoid(a[0] * _logit(scores) + a[1])
+    a, b = _newton(design, y.astype(np.float64), np.array([1.0, 0.0]))
+    return float(a), float(b)
+
+
+def isotonic_knots(label: Any, score: Any, bins: int = 50) -> tuple[Floats, Floats]:
+    """Scores (k,) and shares (k,), both rising, of a map that is a line between them and flat beyond.
+
+    Shares of at most ``bins`` bins of equal frequency, made to rise; each run of equal ones is one knot at its
+    mean score (Oron and Flournoy 2017). A first knot of 0 or a last one of 1 is moved inwards by what its rows
+    allow, 1 / (rows + 2), for no score proves a certainty. The steps of :func:`isotonic` would tie the rows of a
+    step, and a target that rounds otherwise could fall on another one.
+    """
+    from scipy.optimize import isotonic_regression
+
+    y, s = arrays(label, score)
+    order = np.argsort(s, kind="stable")
+    starts = equal_frequency(s[order], bins)
+    rows = np.diff(np.r_[starts, s.size]).astype(np.float64)
+    share = np.add.reduceat(y[order].astype(np.float64), starts) / rows
+    rising = isotonic_regression(share, weights=rows)
+    blocks = rising.blocks[:-1]
+    counts, knots = np.add.reduceat(rows, blocks), rising.x[blocks].copy()
+    knots[0] = max(knots[0], min(1 / (counts[0] + 2), share.mean()))
+    knots[-1] = min(knots[-1], max(1 - 1 / (counts[-1] + 2), share.mean()))
+    mean = np.add.reduceat(np.add.reduceat(s[order], starts), blocks) / counts
+    return mean, np.maximum.accumulate(knots)
 
 
 def temperature(label: Any, score: Any) -> Map:

@@ -17,6 +17,7 @@ from core.contract.tasks import Task
 from core.kernel.digests import digest_json
 from core.kernel.records import Record
 from core.project.about import About
+from core.project.candidates import Candidate
 from core.project.privacy import Minimise, RowRetention, Rule, full_rule
 from core.project.rates import Rates
 
@@ -276,22 +277,6 @@ class Labelling(Record):
 
     functions: dict[Name, LabellingFunction]
     balance: float | None = Field(default=None, description="Share of positives if it is known; estimated if absent")
-
-
-class Candidate(Record):
-    """One model to train."""
-
-    trainer: str = Field(
-        pattern=r"^[a-z][a-z0-9_-]{0,40}$",
-        description="linear (or logistic), boosting, mlp, sklearn, script, lightgbm, xgboost, or a plug-in's name",
-    )
-    settings: dict[str, Any] = Field(default_factory=dict)
-    function: str = Field(
-        default="",
-        pattern=r"^$|^[\w./-]+\.py:[A-Za-z_]\w*$",
-        description="sklearn and script: FILE.py:NAME, the file inside the project's folder",
-    )
-    source: str = Field(default="", description="Digest of the file; Plimsoll fills it in, leave it out")
 
 
 class Dimension(Record):

@@ -51,6 +51,10 @@ def task_shapes(doc: Document) -> Iterator[Problem]:
         yield doc.problem(
             ("labelling",), f"Weak labels are for a binary label; this one is for {task}", remedy="Remove labelling"
         )
+    for name in doc.mapping("training", "candidates"):
+        chosen = ("training", "candidates", name, "calibrate")
+        if doc.text(*chosen) not in (None, "", "none"):
+            yield doc.problem(chosen, f"Only a label of two values can be calibrated; this one is for {task}")
     for name in doc.mapping("slos") if task == "regression" else ():
         if doc.text("slos", name, "indicator") == "quality":
             path = ("slos", name, "indicator")

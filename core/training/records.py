@@ -91,6 +91,8 @@ class TrainResult(Record):
     settings: dict[str, Any]
     features: list[str]
     rows: int
+    calibration: str = Field(default="none", description="The map that the model ends in")
+    calibration_rows: int = Field(default=0, description="Train rows that the map is fitted on, and the model not")
     rounds: int = Field(description="Iterations or epochs that the kept model has")
     model: str = "model.onnx"
     model_digest: str

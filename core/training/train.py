@@ -10,7 +10,8 @@ import polars as pl
 from core.contract.schema import Contract
 from core.kernel.digests import digest_bytes, digest_file, digest_table
 from core.kernel.progress import Progress
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
+from core.training.calibrating import fit_calibrated
 from core.training.checkpoints import CHECKPOINT
 from core.training.graphs import model_bytes
 from core.training.matrices import read_training_set, training_data
@@ -50,7 +51,8 @@ def train(
     progress.log(f"{len(data.y):,} labelled train rows, {len(data.y_validate):,} validation rows")
     for label, count in data.unseen.items():
         progress.log(f"{count:,} validation rows are of class {label!r}, which train does not have: left out")
-    fitted = fit_candidate(Order(data, seed, folder, progress, candidate, project), name)
+    order = Order(data, seed, folder, progress, candidate, project)
+    fitted, held_out = (fit_candidate(order, name), 0) if candidate.calibrate == "none" else fit_calibrated(order, name)
     progress.check()
     model = model_bytes(fitted.graph)
     session = session_of(model)
@@ -64,7 +66,9 @@ def train(
         trainer=candidate.trainer,
         settings=fitted.settings,
         features=[feature.name for feature in contract.features],
-        rows=len(data.y),
+        rows=len(data.y) - held_out,
+        calibration=candidate.calibrate,
+        calibration_rows=held_out,
         rounds=fitted.rounds,
         model_digest=digest_bytes(model),
         model_bytes=len(model),

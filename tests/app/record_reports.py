@@ -19,7 +19,8 @@ from core.evaluation.inside import Packaged
 from core.evaluation.report import evaluate
 from core.evaluation.task_report import evaluate_task
 from core.kernel.progress import Silent
-from core.project.schema import Candidate, Evaluation
+from core.project.candidates import Candidate
+from core.project.schema import Evaluation
 from core.training.train import train
 from tests.app.record import thinned
 from tests.evaluation import bikes

@@ -31,7 +31,8 @@ from core.evaluation.html import report_html
 from core.evaluation.inside import Packaged
 from core.evaluation.report import evaluate
 from core.kernel.progress import Silent
-from core.project.schema import Candidate, Evaluation
+from core.project.candidates import Candidate
+from core.project.schema import Evaluation
 from core.training.train import train
 
 NUMBERS, CATEGORIES, LEVELS = 30, 10, 8

@@ -90,7 +90,7 @@ def dataloader(x: Any, y: Any, epochs: int, device: Any) -> Any:
 def trainer(x: Any, y: Any, later: Any, epochs: int, device: str) -> Any:
     """Plimsoll's own, with everything that it does beside training."""
     from core.kernel.progress import Silent
-    from core.project.schema import Candidate
+    from core.project.candidates import Candidate
     from core.training.matrices import Columns, TrainingData
     from core.training.trainers import mlp
     from core.training.trainers.fitted import Order

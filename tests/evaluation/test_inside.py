@@ -11,8 +11,9 @@ from core.evaluation.inside import Packaged
 from core.evaluation.records import EvaluationReport
 from core.evaluation.report import evaluate
 from core.kernel.progress import Silent
+from core.project.candidates import Candidate
 from core.project.fact_names import FACTS
-from core.project.schema import Candidate, Evaluation
+from core.project.schema import Evaluation
 from core.training.train import train
 from tests.evaluation import bikes
 

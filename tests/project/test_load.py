@@ -164,6 +164,15 @@ def test_all_problems_of_all_sections_are_reported_together() -> None:
     assert "hunter2" not in "".join(problem.line() for problem in problems_of(text))
 
 
+def test_only_a_label_of_two_values_can_be_calibrated() -> None:
+    text = BLANK.replace("{trainer: boosting}", "{trainer: boosting, calibrate: platt}")
+    assert parse_project(text, Path("plimsoll.yaml")).project.training.candidates["trees"].calibrate == "platt"
+    regression = text.replace("label:\n", "label:\n  task: regression\n", 1)
+    found = {problem.what: problem.where for problem in problems_of(regression)}
+    line = line_with(regression, "calibrate: platt")
+    assert found["Only a label of two values can be calibrated; this one is for regression"] == f"plimsoll.yaml:{line}"
+
+
 VIEWS = """
   views:
     both:

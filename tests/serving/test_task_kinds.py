@@ -18,7 +18,8 @@ from core.kernel.progress import Silent
 from core.monitoring.answer_quality import answer_figures, answer_reference
 from core.monitoring.health import model_health
 from core.monitoring.windows import read_log_segments
-from core.project.schema import Candidate, Drift
+from core.project.candidates import Candidate
+from core.project.schema import Drift
 from core.training.runtime import run_model, session_of
 from core.training.train import train
 from tests.training.task_sets import CATEGORIES, FLOATS, training_set

@@ -13,7 +13,7 @@ from core.contract.schema import Contract
 from core.contract.tasks import Task
 from core.kernel.errors import Cancelled, InputError
 from core.kernel.progress import Silent
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
 from core.training.records import TrainResult
 from core.training.train import train
 from core.training.trainers import mlp, network_loop

@@ -14,7 +14,7 @@ import pytest
 
 from core.contract.schema import Contract
 from core.kernel.progress import Silent
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
 from core.training.records import TrainResult
 from core.training.train import train
 from tests.training.task_sets import training_set
@@ -32,7 +32,7 @@ import json, os, signal, sys
 from pathlib import Path
 from core.contract.schema import Contract
 from core.kernel.progress import Silent
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
 from core.training.train import train
 from core.training.trainers import boosting, mlp  # once, for all that are forked and killed
 

@@ -18,7 +18,7 @@ from core.evaluation.explain_graph import leaves_of
 from core.kernel.digests import digest_bytes
 from core.kernel.errors import InputError, SystemFault
 from core.kernel.progress import Silent
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
 from core.training.records import TrainResult
 from core.training.train import train
 from tests.training.task_sets import training_set

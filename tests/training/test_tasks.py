@@ -15,7 +15,7 @@ from core.contract.schema import Contract
 from core.contract.tasks import Task, prediction_columns
 from core.kernel.errors import InputError
 from core.kernel.progress import Silent
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
 from core.training.records import TrainResult
 from core.training.runtime import run_model, session_of
 from core.training.train import train

@@ -15,7 +15,7 @@ from core.contract.matrix import transformer_of
 from core.contract.schema import Contract
 from core.kernel.errors import Cancelled, InputError, SystemFault
 from core.kernel.progress import Silent
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
 from core.training.records import TrainResult
 from core.training.runtime import prove_parity, session_of
 from core.training.score import score

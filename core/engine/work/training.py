@@ -9,7 +9,8 @@ from core.contract.schema import Contract
 from core.engine.workfolder import JobFolder
 from core.kernel.digests import strict_json
 from core.kernel.progress import Progress
-from core.project.schema import Candidate, Evaluation, Project
+from core.project.candidates import Candidate
+from core.project.schema import Evaluation, Project
 from core.training.records import TrainResult
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from core.kernel.progress import Progress
-from core.project.schema import Candidate
+from core.project.candidates import Candidate
 from core.training.matrices import TrainingData
 from core.training.runtime import Predict
 
