@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from core.training.runtime import prove_parity, session_of
 from core.training.score import score
 from core.training.train import train
 
+Made = Callable[[str], tuple[Path, TrainResult]]
 SETTINGS: dict[str, dict[str, Any]] = {
     "logistic": {},
     "boosting": {"iterations": 30, "min_leaf": 20, "threads": 1},
@@ -51,15 +54,27 @@ def trained(trainer: str, small_set: Path, contract: Contract, folder: Path, **s
     return train(candidate, trainer, small_set, contract, 7, folder, Watching())
 
 
+@pytest.fixture(scope="module")
+def made(small_set: Path, small_contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The folder and the result of a trainer as it is set above, trained once for all tests that only look."""
+
+    @cache
+    def once(trainer: str) -> tuple[Path, TrainResult]:
+        folder = tmp_path_factory.mktemp(trainer)
+        return folder, trained(trainer, small_set, small_contract, folder)
+
+    return once
+
+
 @pytest.mark.parametrize("trainer", list(SETTINGS))
 def test_same_seed_gives_the_same_bytes(
-    trainer: str, small_set: Path, small_contract: Contract, tmp_path: Path
+    trainer: str, made: Made, small_set: Path, small_contract: Contract, tmp_path: Path
 ) -> None:
-    first = trained(trainer, small_set, small_contract, tmp_path / "one")
-    second = trained(trainer, small_set, small_contract, tmp_path / "two")
+    folder, first = made(trainer)
+    second = trained(trainer, small_set, small_contract, tmp_path)
     assert first.model_digest == second.model_digest
     assert first.predictions_digest == second.predictions_digest
-    assert sorted(file.name for file in (tmp_path / "one").iterdir()) == ["model.onnx", "predictions.parquet"]
+    assert sorted(file.name for file in folder.iterdir()) == ["model.onnx", "predictions.parquet"]
     assert first.quality[0].figures["roc_auc"] > 0.7
     assert [quality.split for quality in first.quality] == ["validate", "test", "production"]
     assert first.parity.beyond == 0
@@ -68,14 +83,14 @@ def test_same_seed_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize("trainer", list(SETTINGS))
-def test_the_graph_is_plain(trainer: str, small_set: Path, small_contract: Contract, tmp_path: Path) -> None:
-    trained(trainer, small_set, small_contract, tmp_path)
-    model = onnx.load(tmp_path / "model.onnx")
+def test_the_graph_is_plain(trainer: str, made: Made) -> None:
+    folder, _ = made(trainer)
+    model = onnx.load(folder / "model.onnx")
     assert [(item.name, item.type.tensor_type.elem_type) for item in model.graph.input] == [("features", 1)]
     assert [(item.name, item.type.tensor_type.elem_type) for item in model.graph.output] == [("probability", 1)]
     assert not model.producer_name
     assert not model.metadata_props
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     for rows in (1, 3, 500):
         (out,) = session.run(None, {"features": np.full((rows, 5), 1.0, dtype=np.float32)})
         assert out.shape == (rows,)
@@ -84,9 +99,9 @@ def test_the_graph_is_plain(trainer: str, small_set: Path, small_contract: Contr
 
 @pytest.mark.parametrize("trainer", list(SETTINGS))
 def test_unknown_categories_nulls_and_extremes_score(
-    trainer: str, small_set: Path, small_contract: Contract, tmp_path: Path
+    trainer: str, made: Made, small_set: Path, small_contract: Contract, tmp_path: Path
 ) -> None:
-    trained(trainer, small_set, small_contract, tmp_path)
+    folder, _ = made(trainer)
     odd = (
         pl.read_parquet(small_set)
         .head(4)
@@ -96,20 +111,20 @@ def test_unknown_categories_nulls_and_extremes_score(
             pl.Series("temp", [None, 1e9, float("nan"), 0.0]),
         )
     )
-    predictions = score(tmp_path / "model.onnx", small_contract, odd, tmp_path / "odd.parquet")
+    predictions = score(folder / "model.onnx", small_contract, odd, tmp_path / "odd.parquet")
     assert predictions["probability"].is_finite().all()
     assert predictions["probability"].is_between(0, 1).all()
     assert predictions["weather"].to_list() == ["hail", None, "light rain/snow", "clear"]
 
 
-def test_predictions_are_what_the_onnx_model_says(small_set: Path, small_contract: Contract, tmp_path: Path) -> None:
-    trained("boosting", small_set, small_contract, tmp_path)
-    predictions = pl.read_parquet(tmp_path / "predictions.parquet")
+def test_predictions_are_what_the_onnx_model_says(made: Made, small_set: Path, small_contract: Contract) -> None:
+    folder, _ = made("boosting")
+    predictions = pl.read_parquet(folder / "predictions.parquet")
     assert set(predictions["split"]) == {"validate", "test", "production"}
     assert predictions["label"].null_count() == 0
     assert {"key", "prediction_time", "weather", "season"} <= set(predictions.columns)
     rows = pl.read_parquet(small_set).filter(pl.col("hour").is_in(predictions["key"].implode()))
-    session = session_of((tmp_path / "model.onnx").read_bytes())
+    session = session_of((folder / "model.onnx").read_bytes())
     (again,) = session.run(None, {"features": transformer_of(small_contract).matrix(rows)})
     assert np.array_equal(again, predictions["probability"].to_numpy())
 
@@ -124,9 +139,9 @@ def test_curves_grow_and_the_device_is_said(small_set: Path, small_contract: Con
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3])
 def test_an_interrupted_network_goes_on_to_the_same_result(
-    small_set: Path, small_contract: Contract, tmp_path: Path, stop_at: int
+    made: Made, small_set: Path, small_contract: Contract, tmp_path: Path, stop_at: int
 ) -> None:
-    whole = trained("mlp", small_set, small_contract, tmp_path / "whole")
+    _, whole = made("mlp")
     candidate = Candidate(trainer="mlp", settings=SETTINGS["mlp"])
     with pytest.raises(Cancelled):
         train(candidate, "mlp", small_set, small_contract, 7, tmp_path / "cut", Watching(stop_at))
@@ -147,9 +162,9 @@ def test_a_foreign_or_damaged_checkpoint_is_not_used(small_set: Path, small_cont
     assert trained("mlp", small_set, small_contract, tmp_path).resumed_from == 0
 
 
-def test_a_conversion_that_differs_is_refused(small_set: Path, small_contract: Contract, tmp_path: Path) -> None:
-    trained("logistic", small_set, small_contract, tmp_path)
-    session = session_of((tmp_path / "model.onnx").read_bytes())
+def test_a_conversion_that_differs_is_refused(made: Made) -> None:
+    folder, _ = made("logistic")
+    session = session_of((folder / "model.onnx").read_bytes())
     x = np.full((100, 5), 1.0, dtype=np.float32)
     with pytest.raises(SystemFault, match="differs from the trained one in 100 of 100"):
         prove_parity(session, lambda rows: np.full(len(rows), 0.123), x)
