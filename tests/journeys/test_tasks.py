@@ -1,14 +1,16 @@
 """From a real table to answers over HTTP, for several classes and for a number, with the commands that a person types.
 
 Three trainers on each kind of task are trained, evaluated, gated; the best is registered, proposed, signed by two,
-packaged, brought to a real sshd, installed without a network, and asked: it answers what the model here answers. Two
-classes are walked by the demo and by many other files; ``PLIMSOLL_ALL_TASKS=1`` walks them here too.
+packaged, brought to a real sshd, installed without a network, and asked: it answers what the model here answers. What
+it was asked comes home and is looked at; the audit finds all on record. Two classes are walked by the demo and by many
+other files; ``PLIMSOLL_ALL_TASKS=1`` walks them here too.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ GATES = {
     "regression": 'metrics.r2.value, op: ">=", value: 0.2}',
 }
 TRAINERS = {"linear", "trees", "network"}
+PERIOD = ("--since", "2011-10-01T00:00:00Z", "--until", "2011-10-15T00:00:00Z")
 DATATYPES = {"int": "INT64", "float": "FP64", "text": "BYTES", "time": "BYTES"}
 
 
@@ -106,7 +109,20 @@ def test_from_a_table_to_answers_over_http(task: str, owner: Client, host: Loopb
     status = plimsoll("rollout", "status", target)
     assert (status["current"], status["ready"]) == (release, True)
     answers_like_here(owner, f"bikes_{task}", status["port"], table.filter(pl.col("at").dt.month() > 9).head(60))
+    until(lambda: plimsoll("monitor", "collect", target)["rows_in_all"] == 60)
+    assert plimsoll("monitor", "analyse", *PERIOD)["windows"] == 2
+    assert plimsoll("monitor", "report", f"bikes_{task}")["system"]["availability"] == 1
+    audit = plimsoll("models", "audit", f"bikes_{task}")
+    assert audit["complete"], [section["missing"] for section in audit["sections"]]
+    assert plimsoll("models", "card", f"bikes_{task}")["markdown"].startswith("# Hire of bicycles")
     plimsoll("rollout", "kill", target, "--reason", "the walk ends")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 SHARE = "cd {home} && mkdir {name} && for one in */runtimes; do [ ! -d $one ] || cp -al $one {name}/; done"
