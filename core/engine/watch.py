@@ -6,12 +6,9 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import psutil
-
-if TYPE_CHECKING:
-    from core.engine.pool import Worker
 
 LOOK_EVERY_S = 0.5
 METER_EVERY_S = 10.0  # often enough that no counter goes round twice
@@ -19,10 +16,21 @@ RAPL = Path("/sys/class/powercap")
 PACKAGE = re.compile(r"intel-rapl:\d+")  # Linux gives AMD's processors the same name; parts of a package are not added
 
 
+class Watched(Protocol):
+    """What it needs of the worker that does the job."""
+
+    pid: int
+    paused: threading.Event
+
+    def kill(self) -> None:
+        """End the process and everything it started."""
+        ...
+
+
 class Watch:
     """Looks at a running job each half second: time limit, CPU, memory, energy."""
 
-    def __init__(self, worker: Worker, timeout_s: float) -> None:
+    def __init__(self, worker: Watched, timeout_s: float) -> None:
         self._worker, self._deadline = worker, time.monotonic() + timeout_s
         self._stop = threading.Event()
         self._process = psutil.Process(worker.pid)
