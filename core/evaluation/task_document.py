@@ -39,6 +39,7 @@ def task_document(report: TaskReport, title: str, gates: Sequence[GateOutcome] =
         blocks=[
             *doc.gates_block(gates),
             *doc.champion_block(report.champion.rows if report.champion else 0, tests),
+            *_decision(report),
             *_classes(report),
             *([Block("More pictures", charts=[chart for chart in more if chart])] if any(more) else []),
             *_slices(report, report.slices, "Declared slices, worst first"),
@@ -177,6 +178,26 @@ def _confusion(report: TaskReport) -> list[Block]:
         hits = [j + 1 for j, c in enumerate(counts) if j != i and c == worst and c > 0]
         rows.append(Row([name, *(f"{c:,.0f}" for c in counts)], hits))
     return [Block("True class by row, called class by column", note, head=["", *names], rows=rows)]
+
+
+def _decision(report: TaskReport) -> list[Block]:
+    """The confusion when each row is called what is expected to cost least, with what a cell costs."""
+    made = report.decision
+    if made is None:
+        return []
+    note = (
+        f"Mean cost of a row {four(made.cost)}; by the most probable class {four(made.cost_most_probable)} (saved "
+        f"{four(made.saving.difference)}, 95 % {four(made.saving.low)} to {four(made.saving.high)}); all called "
+        f"{made.constant} {four(made.cost_constant)}. {made.changed:,} rows are called otherwise. "
+        "The cost of a row is in brackets."
+    )
+    names = made.classes[:MOST_CLASSES]
+    cells = [
+        [f"{count:,.0f} ({cost:g})" for count, cost in zip(counts, costs, strict=True)][:MOST_CLASSES]
+        for counts, costs in zip(made.counts, made.costs, strict=True)
+    ]
+    rows = [Row([name, *cells[i]]) for i, name in enumerate(names)]
+    return [Block("Called by least expected cost: true class by row", note, head=["", *names], rows=rows)]
 
 
 def _classes(report: TaskReport) -> list[Block]:

@@ -20,9 +20,11 @@ from core.kernel.progress import Progress
 from core.measures import multiclass as many
 from core.measures import regression as number
 from core.measures.classification import Floats
+from core.measures.decisions import cost_decision, cost_matrix
 from core.measures.intervals import mcnemar, paired_means
 from core.measures.loss_slices import loss_slices
 from core.measures.records import Estimate, PairedTest
+from core.measures.task_records import ClassDecision
 from core.project.schema import Evaluation
 
 STEPS = 5
@@ -73,6 +75,7 @@ def evaluate_task(
         metrics=metrics,
         classes=many.class_quality(answers.y, answers.answer, classes) if task == "multiclass" else [],
         confusion=many.class_confusion(answers.y, answers.answer, classes) if task == "multiclass" else None,
+        decision=_decision(answers, spec, classes) if task == "multiclass" else None,
         calibration=many.top_label(answers.y, answers.answer) if task == "multiclass" else None,
         residuals=number.residuals(answers.y, answers.answer) if task == "regression" else None,
         slices=slices,
@@ -99,6 +102,13 @@ def _tell(progress: Progress, done: int, message: str) -> None:
 def _metrics(answers: Answers, task: Task, times: int) -> dict[str, Estimate]:
     measure = many.class_metrics if task == "multiclass" else number.number_metrics
     return measure(answers.y, answers.answer, times=times)
+
+
+def _decision(answers: Answers, spec: Evaluation, classes: list[str]) -> ClassDecision | None:
+    if not spec.costs:
+        return None
+    costs = cost_matrix(spec.costs, classes)
+    return cost_decision(answers.y, answers.answer, classes, costs, times=spec.bootstrap)
 
 
 def _figure(answers: Answers, task: Task) -> Floats:

@@ -12,7 +12,7 @@ from core.evaluation.explain_records import Explanation
 from core.evaluation.facts import Fact, Facts, champion_facts, inside_facts
 from core.kernel.records import Record
 from core.measures.records import Estimate, SliceDiscovery
-from core.measures.task_records import ClassMatrix, ClassQuality, LossSlice, Residuals, TopLabel
+from core.measures.task_records import ClassDecision, ClassMatrix, ClassQuality, LossSlice, Residuals, TopLabel
 
 
 class TaskMonth(Record):
@@ -38,6 +38,7 @@ class TaskReport(Record):
     metrics: dict[str, Estimate]
     classes: list[ClassQuality] = Field(default_factory=list)
     confusion: ClassMatrix | None = None
+    decision: ClassDecision | None = Field(default=None, description="By evaluation.costs, of several classes")
     calibration: TopLabel | None = None
     residuals: Residuals | None = None
     slices: list[LossSlice]
@@ -68,6 +69,11 @@ class TaskReport(Record):
             }
         if self.classes:
             found["metrics.worst_recall.value"] = min(one.recall for one in self.classes if one.rows)
+        if self.decision is not None:
+            found["decision.cost"] = self.decision.cost
+            found["decision.cost_most_probable"] = self.decision.cost_most_probable
+            found["decision.saving"] = self.decision.saving.difference
+            found["decision.saving_low"] = self.decision.saving.low
         if self.residuals is not None:
             found |= {f"residuals.{part}": getattr(self.residuals, part) for part in ("mean", "std", "skew")}
             found["residuals.heteroscedasticity"] = self.residuals.heteroscedasticity

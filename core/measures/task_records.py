@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from core.kernel.records import Record
-from core.measures.records import Estimate, Histogram, ReliabilityBin
+from core.measures.records import Estimate, Histogram, PairedTest, ReliabilityBin
 
 
 class ClassQuality(Record):
@@ -33,6 +33,24 @@ class ClassMatrix(Record):
 
     classes: list[str]
     counts: list[list[float]]
+
+
+class ClassDecision(Record):
+    """Calling the class of least expected cost; ``costs`` and ``counts`` are by true and called class.
+
+    Costs are the mean of a row. ``saving`` is what calling the most probable class costs more, ``constant`` the
+    class that is cheapest when all rows are called alike.
+    """
+
+    classes: list[str]
+    costs: list[list[float]]
+    counts: list[list[float]]
+    changed: int = Field(description="Rows that are called another class than the most probable one")
+    cost: float
+    cost_most_probable: float
+    saving: PairedTest
+    constant: str
+    cost_constant: float
 
 
 class ResidualBin(Record):

@@ -91,6 +91,7 @@ def _never_recorded(doc: Document, path: Path_, fact: str) -> Problems:
     """A fact that this project gives no cause to record: its gate would stop every model."""
     needs = (
         ("fairness.", doc.at("evaluation", "fairness_group"), "evaluation.fairness_group"),
+        ("decision.", doc.mapping("evaluation", "costs"), "evaluation.costs"),
         ("features.", doc.mapping("features", "views"), "features.views"),
         ("inference.cost_per_million", doc.at("policy", "cost_per_cpu_hour") is not None, "policy.cost_per_cpu_hour"),
     )

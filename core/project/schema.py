@@ -358,6 +358,10 @@ class Evaluation(Record):
     )
     cost_false_positive: float = Field(default=1.0, description="Cost of a false alarm, in any unit")
     cost_false_negative: float = Field(default=1.0, description="Cost of a miss, in the same unit")
+    costs: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="Several classes: true class to called class to the cost of a row; 1 for a wrong call not named",
+    )
     slices: list[list[str]] = Field(default_factory=list, description="Features to slice by; several names are crossed")
     min_slice_rows: int = 200
     fairness_group: str | None = None

@@ -45,6 +45,9 @@ def task_shapes(doc: Document) -> Iterator[Problem]:
     if primary and known and primary not in known:
         words = f"{primary} does not judge a label of task {task or 'binary'}"
         yield doc.problem(("evaluation", "primary"), words, expected=", ".join(known))
+    if task != "multiclass" and doc.mapping("evaluation", "costs"):
+        words, remedy = "A matrix of costs is for several classes", "Use cost_false_positive and cost_false_negative"
+        yield doc.problem(("evaluation", "costs"), words, remedy=remedy if task != "regression" else "Remove it")
     if task not in ("multiclass", "regression"):
         return
     if doc.mapping("labelling"):

@@ -27,6 +27,7 @@ from tests.evaluation import bikes
 
 FILE = Path(__file__).parent / "reports.json"
 SPEC = Evaluation(slices=[["weathersit"]], fairness_group="workingday", min_slice_rows=60, cost_false_negative=2.0)
+COSTS = {"busy": {"quiet": 10.0, "usual": 4.0}, "quiet": {"busy": 2.0}}
 CLASSES = ["busy", "quiet", "usual"]
 
 
@@ -53,7 +54,8 @@ def report(task: Task, folder: Path) -> dict[str, Any]:
     file = folder / "predictions.parquet"
     packaged = Packaged((folder / "model.onnx").read_bytes(), contract, frame)
     if task != "binary":
-        return evaluate_task(file, SPEC, contract, packaged=packaged, progress=Silent()).plain()
+        spec = SPEC.model_copy(update={"costs": COSTS if task == "multiclass" else {}})
+        return evaluate_task(file, spec, contract, packaged=packaged, progress=Silent()).plain()
     april = (pl.col("mnth") == "April") & (pl.col("split") == "test")
     turned = pl.when(april).then(1 - pl.col("probability")).otherwise("probability")
     pl.read_parquet(file).with_columns(probability=turned).write_parquet(folder / "turned.parquet")

@@ -105,6 +105,11 @@ def test_each_kind_of_label_has_its_own_tabs(page, task, shown, hidden):
     assert page.metrics.model().rowCount() == len(REPORTS[task]["metrics"])
     if task == "multiclass":
         assert page.matrix.model().rowCount() == page.matrix.model().columnCount() - 1 == 3
+        assert page.tabs.isTabVisible(page._places["costs"])
+        assert page.decision.model().rowCount() == 3
+        assert f"costs {REPORTS[task]['decision']['cost']:.4f}" in page.decided.text()
+        page._show({**report(task), "decision": None})
+        assert not page.tabs.isTabVisible(page._places["costs"])
 
 
 def test_values_under_the_mouse():

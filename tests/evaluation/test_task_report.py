@@ -20,7 +20,8 @@ from core.training.train import train
 from tests.evaluation import bikes
 
 CLASSES = ["busy", "quiet", "usual"]
-SPEC = Evaluation(slices=[["weathersit"]], fairness_group="workingday", min_slice_rows=60, bootstrap=60)
+COSTS = {"busy": {"quiet": 10.0, "usual": 4.0}, "quiet": {"busy": 2.0}}
+SPEC = Evaluation(costs=COSTS, slices=[["weathersit"]], fairness_group="workingday", min_slice_rows=60, bootstrap=60)
 TASKS = ("multiclass", "regression")
 
 
@@ -78,6 +79,27 @@ def test_three_classes_equal_scikit_learn(made, reports):
     assert facts["calibration.ece"] == report.calibration.ece
     assert facts["metrics.worst_recall.value"] == min(one.recall for one in report.classes)
     assert report.primary == "log_loss"
+
+
+def test_classes_are_called_by_least_expected_cost(made, reports):
+    rows, p = judged(made, "multiclass")
+    costs = np.array([[0, 10, 4], [2, 0, 1], [1, 1, 0.0]])  # busy, quiet, usual, by hand
+    y = np.array([CLASSES.index(name) for name in rows["label"]])
+    called = np.array([[sum(q * c for q, c in zip(one, costs[:, j], strict=True)) for j in range(3)] for one in p])
+    called = called.argmin(axis=1)
+    found, facts = reports["multiclass"].decision, reports["multiclass"].facts()
+    assert np.array(found.counts) == pytest.approx(sk.confusion_matrix(y, called))
+    assert found.costs == costs.tolist()
+    assert facts["decision.cost"] == pytest.approx(costs[y, called].mean())
+    assert facts["decision.cost_most_probable"] == pytest.approx(costs[y, p.argmax(axis=1)].mean())
+    assert found.changed == (called != p.argmax(axis=1)).sum() > 20
+    assert facts["decision.saving"] > 0
+    assert found.cost < found.cost_constant == min(costs[y].mean(axis=0))
+    assert "decision" not in reports["regression"].facts()
+    folder, _, contract = made["multiclass"]
+    spec = Evaluation(costs={"calm": {"busy": 1.0}}, bootstrap=5)
+    with pytest.raises(InputError, match="No class is named 'calm'"):
+        evaluate_task(folder / "predictions.parquet", spec, contract, progress=Silent())
 
 
 def test_a_number_equals_scikit_learn(made, reports):

@@ -173,6 +173,13 @@ def test_only_a_label_of_two_values_can_be_calibrated() -> None:
     assert found["Only a label of two values can be calibrated; this one is for regression"] == f"plimsoll.yaml:{line}"
 
 
+def test_a_matrix_of_costs_is_for_several_classes() -> None:
+    text = BLANK.replace("evaluation:\n", "evaluation:\n  costs: {a: {b: 3}}\n", 1)
+    assert only(text).what == "A matrix of costs is for several classes"
+    several = text.replace("label:\n", "label:\n  task: multiclass\n", 1)
+    assert parse_project(several, Path("plimsoll.yaml")).project.evaluation.costs == {"a": {"b": 3.0}}
+
+
 VIEWS = """
   views:
     both:

@@ -135,6 +135,30 @@ def matrix_frame(confusion: dict[str, Any] | None) -> pl.DataFrame:
     return pl.DataFrame({"true \\ called": confusion["classes"], **columns})
 
 
+def decision_text(decision: dict[str, Any] | None) -> str:
+    """Mean cost when called by cost, by the most probable class, and all alike."""
+    if not decision:
+        return ""
+    saving = decision["saving"]
+    return (
+        f"Called by least expected cost, a row costs {decision['cost']:.4f}; by the most probable class "
+        f"{decision['cost_most_probable']:.4f} (saved {saving['difference']:.4f}, 95 % {saving['low']:.4f} to "
+        f"{saving['high']:.4f}); all called {decision['constant']} {decision['cost_constant']:.4f}."
+    )
+
+
+def decision_frame(decision: dict[str, Any] | None) -> pl.DataFrame:
+    """Counts as in :func:`matrix_frame`, each with what a row of the cell costs."""
+    if not decision:
+        return pl.DataFrame(schema={"true": pl.String})
+    names, counts, costs = (decision[key] for key in ("classes", "counts", "costs"))
+    columns = {
+        name: [f"{row[j]:,.0f} (cost {cost[j]:g})" for row, cost in zip(counts, costs, strict=True)]
+        for j, name in enumerate(names)
+    }
+    return pl.DataFrame({"true \\ called by cost": names, **columns})
+
+
 def classes_frame(classes: list[dict[str, Any]]) -> pl.DataFrame:
     """One row a class against all others."""
     names = ("precision", "recall", "f1", "ece")

@@ -73,6 +73,7 @@ class View(Page):
         self.threshold = ThresholdExplorer()
         self.recalibration, self.gain = Table("Recalibration"), ChartView(150)
         self.matrix, self.classes = Table("True class by row, called class by column"), Table("Classes")
+        self.decision, self.decided = Table("Called by least expected cost"), Label("", "muted", wrap=True)
         self.quantiles = ChartView(170)
         self.metrics, self.cost = Table("Metrics"), KeyValueGrid(columns=4)
         self.months = Table("Months")
@@ -86,6 +87,7 @@ class View(Page):
             ("errors", self.failures, "Errors"),
             ("threshold", self.threshold, "Threshold"),
             ("classes", _beside(self.matrix, self.classes), "Classes"),
+            ("costs", _stacked(self.decided, self.decision), "Costs"),
             ("residuals", self.quantiles, "Residuals"),
             ("calibration", _beside(self.recalibration, self.gain), "Calibration and gain"),
             ("champion", _stacked(self.compared, self.tests), "Champion"),
@@ -150,6 +152,7 @@ class View(Page):
             ("residuals", ("regression",)),
         ):
             self.tabs.setTabVisible(self._places[name], task in tasks)
+        self.tabs.setTabVisible(self._places["costs"], bool(report.get("decision")))
         self._show_binary(report) if task == "binary" else self._show_task(report)
         self._show_shared(report)
         self.describe(
@@ -191,6 +194,9 @@ class View(Page):
         self.fairness.show_pairs([])
         self.trade.show_chart(insight.trade_chart(None))
         self.matrix.show_frame(insight.matrix_frame(report.get("confusion")))
+        decision = report.get("decision")
+        self.decided.setText(insight.decision_text(decision))
+        self.decision.show_frame(insight.decision_frame(decision))
         self.classes.show_frame(insight.classes_frame(report.get("classes") or []), columns.CLASSES)
         self.quantiles.show_chart(insight.quantile_chart(report))
         self.months.show_frame(task_months_frame(report.get("stability") or []))
