@@ -15,7 +15,8 @@ wheelhouse: setup ## what a target without a network installs from
 demo: wheelhouse ## the whole loop on the flights project, then the window
 	@$(BIN)/plimsoll demo $(ARGS)
 
-test: wheelhouse lint ## everything that must hold before a merge
+test: setup ## everything that must hold before a merge
+	@$(MAKE) --no-print-directory -j 2 wheelhouse lint
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
