@@ -13,7 +13,7 @@ import polars as pl
 
 from core.contract.checks import MASK, run_checks
 from core.contract.compile import compile_check
-from core.contract.definitions import WHOLE, check_name, definition_problems
+from core.contract.definitions import WHOLE, definition_problems
 from core.contract.matrix import FIELD_TYPES
 from core.contract.rules import Bound as Table
 from core.contract.rules import Rule
@@ -21,7 +21,6 @@ from core.contract.schema import Check, CheckKind, CheckResult, Contract, Failur
 from core.kernel.clock import parse_utc
 
 Row = Mapping[str, Any]
-_FEW = 8  # rows up to which simple checks run in plain Python
 _INT64 = 2**63
 NOT_OF_REQUESTS = "it is about a whole table; a request is a few rows of one"
 
@@ -134,11 +133,13 @@ class RequestValidator:
         self._skipped = {place: _skipped(rule) for place, rule in enumerate(bound) if _of_tables(rule)}
         rules = [rule for place, rule in enumerate(bound) if place not in self._skipped]
         self._checks = [rule.check for rule in rules]
-        self._quick = [_quick(check, contract.fields) for check in self._checks]
-        self._rest = [check for check, quick in zip(self._checks, self._quick, strict=True) if quick is None]
+        self._names_of = [rule.name for rule in rules]
         self._expectations = [rule.expected for rule in rules]
-        self._probe = _all_pass(self._rest, [r for r, q in zip(rules, self._quick, strict=True) if q is None])
-        self._whole = _all_pass(self._checks, rules)
+        self._observed = [rule.settled[0] if rule.settled else "all rows pass" for rule in rules]
+        open_rules = [rule for rule in rules if rule.settled is None or rule.settled[1]]  # else the fields settled them
+        quick = [(rule, _quick(rule.check, contract.fields)) for rule in open_rules]
+        self._quick = [test for _, test in quick if test is not None]
+        self._probe = _all_pass([rule for rule, test in quick if test is None])
 
     def validate(self, rows: Sequence[Row]) -> tuple[pl.DataFrame, ValidationReport]:
         """Decode ``rows`` and check them: the frame [n, fields] and every problem by field name.
@@ -190,14 +191,14 @@ class RequestValidator:
             return report.results
         return [
             CheckResult.model_construct(
-                name=check_name(check),
+                name=name,
                 kind=check.kind,
                 columns=check.columns,
                 severity=check.severity,
                 passed=True,
                 rows=frame.height,
                 failed=0,
-                observed="all rows pass",
+                observed=observed,
                 expected=expected,
                 examples=[],
                 skipped="",
@@ -206,17 +207,16 @@ class RequestValidator:
                 high=None,
                 groups=[],
             )
-            for check, expected in zip(self._checks, self._expectations, strict=True)
+            for check, name, observed, expected in zip(
+                self._checks, self._names_of, self._observed, self._expectations, strict=True
+            )
         ]
 
     def _passes(self, frame: pl.DataFrame, columns: Mapping[str, list[Any]]) -> bool:
         """Whether no row fails any check: the short way when all is well, which is nearly always."""
-        if frame.height > _FEW:
-            return _holds(frame, self._whole)
-        for quick in self._quick:
-            if quick is not None and any(quick.fails(value) for value in columns[quick.column]):
-                return False
-        return not self._rest or _holds(frame, self._probe)
+        if any(quick.fails(value) for quick in self._quick for value in columns[quick.column]):
+            return False
+        return _holds(frame, self._probe)
 
 
 @dataclass(frozen=True)
@@ -280,12 +280,12 @@ def _holds(frame: pl.DataFrame, probe: pl.Expr | None) -> bool:
         return False
 
 
-def _all_pass(checks: Sequence[Check], rules: Sequence[Any]) -> pl.Expr | None:
+def _all_pass(rules: Sequence[Rule]) -> pl.Expr | None:
     """One expression that is true when no row fails; none when some check is not row by row."""
     bad = [rule.bad for rule in rules if rule.settled is None and rule.bad is not None]
-    if len(bad) != len(checks) or not bad:
+    if len(bad) != len(rules):
         return None
-    return ~pl.any_horizontal([expr.any() for expr in bad])
+    return ~pl.any_horizontal([expr.any() for expr in bad]) if bad else pl.lit(value=True)
 
 
 @lru_cache(maxsize=16)

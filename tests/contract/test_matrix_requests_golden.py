@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.contract import requests
 from core.contract.checks import run_checks
 from core.contract.golden import check_golden, golden_rows
 from core.contract.matrix import Transformer, assemble, request_features, to_matrix
@@ -192,6 +193,24 @@ def test_the_short_way_of_requests_agrees_with_the_checks(rows: list[dict[str, A
     assert [(r.name, r.passed, r.failed) for r in report.results] == [
         (r.name, r.passed, r.failed) for r in full.results
     ]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_checks_that_the_fields_settle_leave_requests_quick(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contract that also asks for its columns and their types must not be judged anew for each request."""
+    fields = [field.name for field in CONTRACT.fields]
+    settled = [Check(kind="columns", columns=fields), Check(kind="type", columns=["distance"], type="float")]
+    validator = RequestValidator(CONTRACT.model_copy(update={"checks": [*settled, *CONTRACT.checks]}))
+    frame, report = validator.validate([row()] * count)
+    wanted = run_checks(frame, validator.contract.checks, table="flights", key=CONTRACT.key).results
+    assert [(r.name, r.passed, r.expected) for r in report.results] == [(r.name, r.passed, r.expected) for r in wanted]
+    assert [r.observed for r in report.results[:2]] == [r.observed for r in wanted[:2]]
+
+    def asked(*_: Any, **__: Any) -> None:
+        raise AssertionError("the checks were asked one by one")
+
+    monkeypatch.setattr(requests, "run_checks", asked)
+    assert validator.validate([row()] * count)[1].passed
 
 
 def test_no_rows_is_a_valid_request() -> None:
